@@ -1,0 +1,49 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What an operation can end with, beside success. Decide by errors.Is.
+var (
+	ErrNotExist    = errors.New("no such object")
+	ErrDenied      = errors.New("access denied")
+	ErrChanged     = errors.New("file changed while it was read")
+	ErrUnreachable = errors.New("store could not be reached")           // for longer than the patience
+	ErrCredentials = errors.New("no live credentials")                  // for longer than they are waited for
+	ErrRefused     = errors.New("refused for good")                     // bucket, right, signature, TLS: nothing else will fare better
+	ErrLocal       = errors.New("local fault")                          // journal or disk
+	ErrHeldBack    = errors.New("held back: its store is not complete") // Zarr metadata whose chunks failed
+)
+
+// Error is what crosses the package boundary: what was done, to which object.
+type Error struct {
+	Op   string // the S3 operation or the step: "PutObject", "read", "stat"
+	Key  string // the object's key; "" where it concerns the whole job
+	Path string // the local file; "" where it concerns the object alone
+	Err  error
+}
+
+func (e *Error) Error() string {
+	switch {
+	case e.Path != "":
+		return fmt.Sprintf("%s %s: %v", e.Op, e.Path, e.Err)
+	case e.Key != "":
+		return fmt.Sprintf("%s %s: %v", e.Op, e.Key, e.Err)
+	}
+	return fmt.Sprintf("%s: %v", e.Op, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Fatal reports whether err ends the whole job, because no other item would
+// fare better.
+func Fatal(err error) bool {
+	for _, s := range []error{ErrUnreachable, ErrCredentials, ErrRefused, ErrLocal} {
+		if errors.Is(err, s) {
+			return true
+		}
+	}
+	return false
+}

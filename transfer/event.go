@@ -1,0 +1,61 @@
+package transfer
+
+import "time"
+
+// Event is something that happened. It is sent once, outward only; whoever
+// takes it must not block.
+type Event struct {
+	Kind   Kind
+	Key    string
+	Path   string
+	Bytes  int64  // see Kind
+	Text   string // a reason or a message, without secrets
+	Err    error
+	Wait   time.Duration // how long until the next attempt (Retry)
+	Action Action        // Planned
+}
+
+// Kind says what an Event is about.
+type Kind uint8
+
+// The kinds. Bytes is the item's size unless another meaning is given.
+const (
+	Found    Kind = iota + 1 // one more item was found
+	Scanned                  // the scan has ended: the totals are final
+	Ignored                  // a directory entry is left out by rule; Text says which
+	Planned                  // an item's Action was decided; Text is the reason
+	There                    // an item needs nothing: it is stored already; Text is how that is known
+	Started                  // an item is being sent
+	Moved                    // Bytes went over the wire; negative when an attempt failed and they must go again
+	Saved                    // Bytes of an interrupted item are stored already and are not sent again
+	PartDone                 // one part of Bytes was acknowledged
+	Done                     // an item is stored
+	Failed                   // an item, or a directory entry, failed; Err says why
+	Retry                    // an attempt failed with Err and is made again after Wait
+	Waiting                  // nothing moves: Text says what is waited for
+	Going                    // the waiting is over
+	Notice                   // something a user should know: Text
+)
+
+// Action is what Plan decides for an item.
+type Action uint8
+
+// The actions.
+const (
+	Put   Action = iota + 1 // send it
+	Skip                    // it is stored
+	Check                   // its bytes decide: read, compare, and send what differs
+)
+
+func (a Action) String() string {
+	switch a {
+	case Put:
+		return "put"
+	case Skip:
+		return "skip"
+	case Check:
+		return "check"
+	default:
+		return "?"
+	}
+}
