@@ -9,6 +9,8 @@ import (
 var (
 	ErrNotExist    = errors.New("no such object")
 	ErrDenied      = errors.New("access denied")
+	ErrUnsorted    = errors.New("the listing is not in order of its keys") // so nothing can be merged with it
+	ErrStopped     = errors.New("stopped before it was done")
 	ErrChanged     = errors.New("file changed while it was read")
 	ErrUnreachable = errors.New("store could not be reached")           // for longer than the patience
 	ErrCredentials = errors.New("no live credentials")                  // for longer than they are waited for

@@ -13,6 +13,8 @@ type Event struct {
 	Err    error
 	Wait   time.Duration // how long until the next attempt (Retry)
 	Action Action        // Planned
+	// Verified: the store's answer carried the checksum of what was sent (Done).
+	Verified bool
 }
 
 // Kind says what an Event is about.
@@ -30,9 +32,9 @@ const (
 	Saved                    // Bytes of an interrupted item are stored already and are not sent again
 	PartDone                 // one part of Bytes was acknowledged
 	Done                     // an item is stored
-	Failed                   // an item, or a directory entry, failed; Err says why
+	Failed                   // an item, or a directory entry, failed; Err says why. What Moved and Saved told of it was taken back
 	Retry                    // an attempt failed with Err and is made again after Wait
-	Waiting                  // nothing moves: Text says what is waited for
+	Waiting                  // nothing moves: Text says what for, and why
 	Going                    // the waiting is over
 	Notice                   // something a user should know: Text
 )

@@ -9,8 +9,9 @@ import "context"
 type Journal interface {
 	// Upload returns the upload that is open for key, and whether there is one.
 	Upload(key string) (Upload, bool, error)
-	// Begin records u, replacing what was open for u.Key; it is durable when
-	// Begin returns. No part may be sent before that.
+	// Begin records u with its Parts, replacing what was open for u.Key, and
+	// removes the record of u.Key: it is not stored as it was any more. It is
+	// durable when Begin returns. No part may be sent before that.
 	Begin(u Upload) error
 	// Part queues one acknowledged part of the upload that Begin recorded for
 	// key under id. A part with a number that is already there replaces it.

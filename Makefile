@@ -1,0 +1,55 @@
+# Two commands matter on a fresh machine with Go: `make demo` and `make test`.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+GOBUILD  = CGO_ENABLED=0 go build -trimpath
+SANDBOX  = cd bench/sandbox &&
+
+.PHONY: build install demo test test-long lint vet bench clean
+
+build: bin/agent bin/sandbox
+
+.PHONY: bin/agent bin/sandbox
+bin/agent:
+	$(GOBUILD) -ldflags "$(LDFLAGS)" -o $@ ./cmd/agent
+
+bin/sandbox:
+	$(SANDBOX) $(GOBUILD) -ldflags "-s -w" -o ../../$@ .
+
+# A binary for this user, without root.
+PREFIX ?= $(HOME)/.local
+install: bin/agent
+	install -d "$(PREFIX)/bin"
+	install -m 755 bin/agent "$(PREFIX)/bin/agent"
+
+# Uploads a small dataset to a local platform whose tokens live seconds, is
+# killed on the way, goes on, and checks every byte.
+demo: build
+	go run ./bench/demo -agent bin/agent -sandbox bin/sandbox
+
+# Go only, both modules, race detector on.
+test:
+	go test -race -timeout 10m ./...
+	$(SANDBOX) go test -race -timeout 5m ./...
+
+# Kills of the plain binary, long runs, other clients (awscli, s3cmd) as
+# witnesses, and what takes memory or time to measure.
+test-long:
+	go test -tags long -timeout 40m -count=1 -run 'Long' ./cmd/... ./transfer/... ./bench/...
+
+# CPU, memory and size figures, as docs/performance.md has them.
+bench: build
+	go run ./bench -agent bin/agent
+
+vet:
+	go vet -tags long ./...
+	GOOS=windows go vet ./...
+	GOOS=darwin go vet ./...
+	$(SANDBOX) go vet ./...
+
+lint:
+	golangci-lint run
+	$(SANDBOX) golangci-lint run -c ../../.golangci.yml
+
+clean:
+	rm -rf bin bench/out

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"agent/cmd/internal/dest"
+	"agent/creds"
+	"agent/journal"
+	"agent/transfer"
+	"agent/transfer/s3store"
+)
+
+// Exit codes. They are an interface: scripts and schedulers decide by them.
+const (
+	exitDone        = 0
+	exitFailures    = 1
+	exitUsage       = 2
+	exitCredentials = 4
+	exitUnreachable = 5
+	exitRefused     = 7
+	exitLocal       = 8
+	exitBusy        = 75
+	exitSignal      = 128 // plus the signal's number
+)
+
+const exitHelp = `Exit codes:
+  0    all that was asked is done
+  1    finished, but some files failed; each is named
+  2    wrong use
+  4    credentials were needed and none came
+  5    the store could not be reached for as long as --patience says
+  7    refused for good: bucket, right, signature or TLS
+  8    local fault: journal or disk
+  75   another run holds this job
+  129, 130, 143   ended by SIGHUP, SIGINT (^C) or SIGTERM
+After 1, 4, 5, 8, 75 and signals the same command goes on where it was.`
+
+// shownError is one that was reported already; only its code is left to give.
+type shownError struct {
+	code int
+}
+
+func (e *shownError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// exitCode is the code for an error that ended a command.
+func exitCode(err error) int {
+	var m *dest.Mistake
+	var ce *creds.ConfigError
+	var shown *shownError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &shown):
+		return shown.code
+	case errors.As(err, &m), errors.As(err, &ce):
+		return exitUsage
+	case errors.Is(err, journal.ErrBusy):
+		return exitBusy
+	case errors.Is(err, transfer.ErrCredentials):
+		return exitCredentials
+	case errors.Is(err, transfer.ErrUnreachable):
+		return exitUnreachable
+	case errors.Is(err, transfer.ErrRefused):
+		return exitRefused
+	case errors.Is(err, transfer.ErrLocal):
+		return exitLocal
+	}
+	return exitFailures
+}
+
+const goesOn = "the same command goes on from here"
+
+// explain says in a line what went wrong, and in another what to do about it.
+func explain(err error) (what, hint string) {
+	var m *dest.Mistake
+	if errors.As(err, &m) {
+		return m.Msg, m.Hint
+	}
+	what = err.Error()
+	for _, f := range []func(error) string{hintLocal, hintStore, hintFile} {
+		if hint = f(err); hint != "" {
+			return what, hint
+		}
+	}
+	return what, ""
+}
+
+// hintLocal advises on journal and settings.
+func hintLocal(err error) string {
+	var ce *creds.ConfigError
+	switch {
+	case errors.Is(err, journal.ErrBusy):
+		return "let it finish, or stop it; this job can be run by one at a time"
+	case errors.Is(err, journal.ErrNewer):
+		return "use the newer " + program + " that wrote it, or --restart to forget what it knows"
+	case errors.Is(err, journal.ErrUnusable):
+		return "choose a folder on a local disk with room: --state-dir DIR, or AGENT_STATE_DIR"
+	case errors.Is(err, transfer.ErrLocal):
+		return "make room or choose another folder with --state-dir; then " + goesOn
+	case errors.As(err, &ce):
+		return "check --profile, AWS_PROFILE and the files ~/.aws/config and ~/.aws/credentials"
+	}
+	return ""
+}
+
+// refusalHints are what to do about an S3 error code after which nothing else
+// would fare better.
+var refusalHints = map[string]string{
+	"NoSuchBucket":                 "check the bucket's name (--bucket, s3://bucket/…) and the endpoint (--endpoint, AWS_ENDPOINT_URL)",
+	"InvalidBucketName":            "check the bucket's name (--bucket, or s3://bucket/…)",
+	"PermanentRedirect":            "the bucket is in another region: set --region or AWS_REGION",
+	"AuthorizationHeaderMalformed": "the bucket is in another region: set --region or AWS_REGION",
+	"SignatureDoesNotMatch":        "the secret access key does not belong to the access key id: copy both again",
+	"InvalidAccessKeyId":           "the store does not know this access key: are key and endpoint of the same platform? An old key has to be replaced",
+	"InvalidToken":                 "the session token is damaged or of another platform: copy all three values again",
+	"InvalidTokenId":               "the session token is damaged or of another platform: copy all three values again",
+	"AccessDenied":                 "these credentials may not write there: is it the workspace they were made for?",
+	"RequestTimeTooSkewed":         "set this machine's clock",
+}
+
+// hintStore advises on what the store said, or did not say.
+func hintStore(err error) string {
+	var f *s3store.Fault
+	if errors.As(err, &f) {
+		if h := refusalHints[f.Code]; h != "" && errors.Is(err, transfer.ErrRefused) {
+			return h
+		}
+	}
+	advice := s3store.Advice(err)
+	switch {
+	case advice != "":
+		return advice
+	case errors.Is(err, transfer.ErrCredentials):
+		return "put new credentials where the old ones came from; then " + goesOn
+	case errors.Is(err, transfer.ErrUnreachable):
+		return "check the network and the endpoint; then " + goesOn
+	}
+	return ""
+}
+
+// hintFile advises on what is wrong with one file.
+func hintFile(err error) string {
+	switch {
+	case errors.Is(err, transfer.ErrChanged):
+		return "run again when nothing writes to it any more"
+	case errors.Is(err, transfer.ErrHeldBack):
+		return "it follows by itself when the failed files of its Zarr store have gone"
+	case errors.Is(err, transfer.ErrName):
+		return "rename it"
+	case errors.Is(err, transfer.ErrSameKey):
+		return "rename one of them, or upload to different destinations"
+	case errors.Is(err, transfer.ErrLoop):
+		return "remove the link, or use --no-follow-symlinks"
+	case errors.Is(err, fs.ErrPermission):
+		return "make it readable for this user"
+	case errors.Is(err, syscall.EIO):
+		return "the disk can't read it: try it on its own, check the disk"
+	case errors.Is(err, transfer.ErrDenied):
+		return "these credentials may not write this object"
+	}
+	return ""
+}

@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"agent/cmd/internal/joblog"
+	"agent/cmd/internal/show"
+	"agent/creds"
+	"agent/journal"
+	"agent/transfer"
+	"agent/transfer/s3store"
+)
+
+// session is one run of a task, with everything open that it needs.
+type session struct {
+	*task
+	job      journal.Job
+	dir      string // of the job
+	endpoint string
+	region   string
+	provider *creds.Provider
+	http     *s3store.HTTPClient
+	slow     *s3store.HTTPClient
+	store    *s3store.Store
+	db       *journal.DB // nil in a dry run of a job that has none
+	log      *joblog.Log
+	redact   *joblog.Redactor
+	sink     *show.Sink
+	stopper  *stopper
+
+	unverified atomic.Int64 // objects whose answer carried no checksum
+}
+
+// run does the task, and says how it ended.
+func (t *task) run(ctx context.Context) error {
+	s := &session{task: t, redact: &joblog.Redactor{}}
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	defer s.provider.Close()
+	defer s.http.CloseIdle()
+	s.job = journal.NewJob("upload", sourcePaths(t.sources), s.endpoint, t.dest.Bucket, t.prefix)
+	s.dir = filepath.Join(t.state, "jobs", s.job.ID)
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	err := s.transfer(ctx)
+	if cerr := s.close(); err == nil {
+		err = cerr
+	}
+	code := s.ended(err)
+	if ferr := s.sink.Finish(code); ferr != nil && code == exitDone {
+		code = exitLocal
+	}
+	if cerr := s.log.Close(); cerr != nil && code == exitDone && t.o.logFile != "" {
+		s.sink.Error("the log is incomplete: "+cerr.Error(), "")
+	}
+	if code == exitDone {
+		return nil
+	}
+	return &shownError{code}
+}
+
+func sourcePaths(sources []transfer.Source) []string {
+	paths := make([]string, len(sources))
+	for i, s := range sources {
+		paths[i] = s.Path
+	}
+	return paths
+}
+
+// connect makes the clients and the provider. It sends nothing.
+func (s *session) connect(ctx context.Context) (err error) {
+	o := s.o.connection
+	settings, err := creds.LoadSettings(ctx, o.profile, nil)
+	if err != nil {
+		return err
+	}
+	conns := s.o.parallel*4 + 4
+	h := s3store.HTTPOptions{CABundle: settings.CABundle, MaxConns: conns}
+	if s.http, err = s3store.NewHTTPClient(h); err != nil {
+		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
+	}
+	h.HeaderTimeout, h.MaxConns = 10*time.Minute, 4
+	if s.slow, err = s3store.NewHTTPClient(h); err != nil {
+		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
+	}
+	s.endpoint = firstOf(o.endpoint, settings.Endpoint)
+	s.region = firstOf(o.region, settings.Region, defaultRegion)
+	if err := checkEndpoint(s.endpoint); err != nil {
+		return err
+	}
+	s.provider = creds.New(creds.Options{
+		Sources: creds.Standard(o.profile, s.http),
+		Event:   s.credentialEvent,
+	})
+	return nil
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// open opens journal, log and display, in this order: whoever finds the job
+// held by another leaves no trace.
+func (s *session) open(ctx context.Context) (err error) {
+	if !s.o.dryRun || exists(filepath.Join(s.dir, "journal.db")) {
+		if s.db, err = journal.Open(ctx, s.dir, s.job, journal.Options{}); err != nil {
+			return err
+		}
+	}
+	logPath := firstOf(s.o.logFile, filepath.Join(s.dir, "log"))
+	if s.o.dryRun && s.o.logFile == "" {
+		logPath = os.DevNull
+	}
+	s.log, err = joblog.Open(logPath, joblog.Options{Verbose: s.o.verbose > 1, Redactor: s.redact})
+	if err != nil {
+		if s.db != nil {
+			err = errors.Join(err, s.db.Close())
+		}
+		return fmt.Errorf("%w: %w", transfer.ErrLocal, err)
+	}
+	s.sink = show.New(show.Options{
+		Mode: s.mode(), Out: s.std.out, Err: s.std.err, Name: s.name, Verbose: s.o.verbose,
+		LogPath: logPath, DryRun: s.o.dryRun, CredentialLife: s.life, Redact: s.redact.String,
+		Explain: explain,
+	})
+	s.sink.Start(show.Start{
+		Job: s.job.ID, Command: "upload", Sources: s.args, Destination: s.dest.String(),
+		Version: version, Resumed: s.db != nil && !s.db.New(),
+	})
+	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.dest.String(),
+		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel, "part_size", s.o.partSize.String(),
+		"memory", s.o.memory.String(), "checksum", s.checksum.String(), "state", s.dir, "pid", os.Getpid())
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// event is where everything that happens comes out.
+func (s *session) event(e transfer.Event) {
+	if e.Kind == transfer.Done && !e.Verified {
+		s.unverified.Add(1)
+	}
+	s.sink.Event(e)
+	s.log.Event(e)
+}
+
+func (s *session) credentialEvent(e creds.Event) {
+	switch e.Kind {
+	case creds.Waiting:
+		s.event(transfer.Event{Kind: transfer.Waiting, Text: "credentials: " + e.Asked.String()})
+	case creds.Going:
+		s.event(transfer.Event{Kind: transfer.Going, Text: "credentials " + e.Info.Key + " from " + e.Info.Source})
+	}
+}
+
+// life is how long the credentials have still to live.
+func (s *session) life() (time.Duration, bool) {
+	at, ok := s.provider.Expires()
+	return time.Until(at), ok
+}
+
+// transfer plans and sends.
+func (s *session) transfer(ctx context.Context) error {
+	stopper, ctx, unwatch := watch(ctx, func() {
+		s.event(transfer.Event{Kind: transfer.Notice, Text: "stopping: what is in flight may finish; press ^C again to leave at once"})
+	})
+	defer unwatch()
+	s.stopper = stopper
+	s.store = s3store.New(s3store.Options{
+		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: s.provider,
+		HTTP: s.http, SlowHTTP: s.slow, Parallel: s.o.parallel, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
+		Checksum: s.checksum, SignPayload: s.o.signPayload,
+		Patience: s.orForever(s.o.patience), KeyPatience: s.orForever(s.o.waitCreds),
+		Event: s.event, Stop: stopper.stop,
+	})
+	if s.store.Plain() && !s.o.signPayload {
+		s.event(transfer.Event{Kind: transfer.Notice,
+			Text: "the endpoint is plain http: bytes are checked by " + s.checksum.String() + " but not signed (--sign-payload signs them)"})
+	}
+	// Little garbage is made; collecting it late saves a third of the CPU of
+	// small files, and the limit keeps that from costing memory.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(int64(s.o.memory) + 24<<20)
+
+	if s.o.dryRun {
+		return s.plan(ctx)
+	}
+	mark, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	return s.send(ctx, mark)
+}
+
+// send runs the plan, with what goes on beside it.
+func (s *session) send(ctx context.Context, mark transfer.Mark) error {
+	side, end := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer end()
+	wg.Go(func() { s.tellHolder(side) })
+	scan := s.scanOptions()
+	if s.terminal {
+		// For the time left somebody must know the total early; the plan's
+		// own scan is only just ahead of the sending.
+		wg.Go(func() { transfer.Count(side, s.sources, scan, s.event) })
+	}
+	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
+		Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
+		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop,
+	})
+	if n := s.unverified.Load(); n > 0 && s.checksum != transfer.NoChecksum {
+		s.event(transfer.Event{Kind: transfer.Notice,
+			Text: fmt.Sprintf("the store answered without a checksum for %d objects: their stored bytes are not verified", n)})
+	}
+	if err == nil && res.Failed > 0 {
+		return &shownError{exitFailures}
+	}
+	return err
+}
+
+func (s *session) scanOptions() transfer.ScanOptions {
+	return transfer.ScanOptions{AllFiles: s.o.allFiles, NoFollowSymlinks: s.o.noFollow, DirMarkers: s.o.dirMarkers}
+}
+
+func (s *session) contentTypes() func(string) string {
+	if s.o.contentType == "" {
+		return transfer.ContentType
+	}
+	return func(string) string { return s.o.contentType }
+}
+
+// steps is the plan as a stream.
+func (s *session) steps(ctx context.Context, mark transfer.Mark) iter.Seq[transfer.Step] {
+	o := transfer.PlanOptions{Mark: mark, Store: s.store, Prefix: s.prefix, Event: s.event, Records: noRecords{}}
+	if s.db != nil {
+		o.Records = s.db
+	}
+	return transfer.Plan(ctx, transfer.Scan(ctx, s.sources, s.scanOptions()), o)
+}
+
+// plan shows what would be done.
+func (s *session) plan(ctx context.Context) error {
+	var mark transfer.Mark
+	if s.db != nil {
+		var err error
+		if mark, err = s.db.Mark(); err != nil {
+			return err
+		}
+		if mark.Finished {
+			mark = transfer.Mark{}
+		}
+	}
+	failed := false
+	for st := range s.steps(ctx, mark) {
+		switch e := st.Event(); {
+		case e.Kind == transfer.Failed && st.Item == (transfer.Item{}):
+			return st.Err
+		default:
+			failed = failed || e.Kind == transfer.Failed
+			if e.Kind == transfer.Planned {
+				s.event(transfer.Event{Kind: transfer.Found, Key: e.Key, Path: e.Path, Bytes: e.Bytes})
+			}
+			s.event(e)
+		}
+	}
+	s.event(transfer.Event{Kind: transfer.Scanned})
+	if failed {
+		return &shownError{exitFailures}
+	}
+	return nil
+}
+
+// noRecords is the journal of a job that has none.
+type noRecords struct{}
+
+func (noRecords) Records(string, int) ([]transfer.Record, error) { return nil, nil }
+
+// close closes the journal: what is queued is durable after it.
+func (s *session) close() error {
+	if s.db == nil {
+		return nil
+	}
+	return s.db.Close()
+}
+
+// ended reports what ended the run and gives the exit code.
+func (s *session) ended(err error) int {
+	code := exitCode(err)
+	if sig := s.stopper.code(); sig != 0 {
+		s.log.Warn("stopped by a signal", "code", sig)
+		s.sink.Error("stopped before everything was sent", goesOn)
+		return sig
+	}
+	var shown *shownError
+	if err != nil && !errors.As(err, &shown) {
+		what, hint := explain(err)
+		s.log.Error(what, "code", code)
+		s.sink.Error(what, hint)
+	}
+	c := s.sink.Counts()
+	s.log.Info("end", "code", code, "sent", c.FilesDone, "there", c.FilesThere, "failed", c.FilesFailed,
+		"bytes_sent", c.BytesSent, "bytes_saved", c.BytesSaved)
+	return code
+}

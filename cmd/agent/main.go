@@ -1,0 +1,116 @@
+// Command agent sends directories to S3 under credentials that die every hour,
+// and never starts over.
+//
+// This package wires the parts together and speaks to people; what it wires
+// does neither.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"agent/cmd/internal/dest"
+	"agent/cmd/internal/show"
+)
+
+// program is the program's name, where it isn't the name it was called by: in
+// the folder of its state and in the names of its environment variables.
+const program = "agent"
+
+// version is set by the build (-ldflags "-X main.version=…").
+var version = "dev"
+
+func main() {
+	os.Exit(run(context.Background(), os.Args, std{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// std are the process's streams.
+type std struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func run(ctx context.Context, args []string, s std) int {
+	name := invoked(args)
+	cmd := rootCommand(name, s)
+	cmd.SetArgs(args[min(1, len(args)):])
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	var shown *shownError
+	if errors.As(err, &shown) {
+		return shown.code
+	}
+	what, hint := explain(err)
+	_, _ = fmt.Fprintf(s.err, "%s: %s\n", name, show.Clean(what))
+	if hint != "" {
+		_, _ = fmt.Fprintf(s.err, "  %s\n", show.Clean(hint))
+	}
+	return exitCode(err)
+}
+
+// invoked is the name the program was called by: users may have renamed it.
+func invoked(args []string) string {
+	if len(args) == 0 || args[0] == "" {
+		return program
+	}
+	return strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+}
+
+func rootCommand(name string, s std) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: "Send directories to S3 under credentials that expire, and never start over",
+		Long: "Sends directories to S3 by parallel multipart uploads, and remembers every part.\n" +
+			"When credentials expire it waits for new ones and goes on; after any\n" +
+			"interruption the same command goes on from the last part.\n\n" + exitHelp,
+		Version:       versionLine(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.SetIn(s.in)
+	cmd.SetOut(s.out)
+	cmd.SetErr(s.err)
+	cmd.SetVersionTemplate("{{.Version}}\n")
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &dest.Mistake{Msg: err.Error(), Hint: "see '" + c.CommandPath() + " --help'"}
+	})
+	cmd.AddCommand(uploadCommand(name, s))
+	return cmd
+}
+
+// noCommand turns a word that is no command into a mistake with suggestions.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	m := &dest.Mistake{Msg: fmt.Sprintf("there is no command %q", args[0]), Hint: "see '" + cmd.CommandPath() + " --help'"}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		m.Hint = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near[0])
+	}
+	return m
+}
+
+func versionLine() string {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && v == "dev" {
+				v += " " + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return program + " " + v
+}

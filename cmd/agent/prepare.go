@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"agent/cmd/internal/dest"
+	"agent/journal"
+	"agent/transfer"
+)
+
+func checkEndpoint(endpoint string) error {
+	if endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return &dest.Mistake{Msg: fmt.Sprintf("the endpoint %q is no URL", endpoint), Hint: "write https://host or http://host:port"}
+	}
+	return nil
+}
+
+// prepare brings the journal into the state the run begins from, and says how
+// far it can be trusted without asking the store.
+func (s *session) prepare(ctx context.Context) (transfer.Mark, error) {
+	if d := s.db.Damage(); d != nil && d.SetAside != "" {
+		s.notice(fmt.Sprintf("the journal was damaged and is set aside as %s; %d entries were saved, the rest is compared with the store",
+			filepath.Base(d.SetAside), d.Kept))
+	}
+	if s.o.restart && !s.db.New() {
+		if err := s.restart(ctx); err != nil {
+			return transfer.Mark{}, err
+		}
+	} else if s.db.New() {
+		took, err := journal.TakeOver(ctx, s.db, filepath.Join(s.state, "jobs"))
+		if err != nil {
+			return transfer.Mark{}, err
+		}
+		if n := took.Records + took.Uploads; n > 0 {
+			s.notice(fmt.Sprintf("took over what earlier jobs know of this destination: %d stored files, %d begun uploads", took.Records, took.Uploads))
+		}
+	}
+	mark, err := s.db.Mark()
+	if err != nil || !mark.Finished {
+		return mark, err
+	}
+	// A finished job that is run again is held against the store from the
+	// start: somebody may have removed or replaced what it stored.
+	mark = transfer.Mark{}
+	if err := s.db.SetMark(mark); err != nil {
+		return mark, err
+	}
+	return mark, s.db.Flush(ctx)
+}
+
+func (s *session) notice(text string) {
+	s.event(transfer.Event{Kind: transfer.Notice, Text: text})
+}
+
+// restart ends the uploads the journal knows, or names them, and forgets it.
+func (s *session) restart(ctx context.Context) error {
+	for _, key := range s.db.Uploads() {
+		up, open, err := s.db.Upload(key)
+		if err != nil {
+			return err
+		}
+		if !open {
+			continue
+		}
+		if err := s.store.Discard(ctx, s.db, up); err != nil {
+			return err
+		}
+	}
+	if err := s.db.Close(); err != nil {
+		return err
+	}
+	if err := journal.Remove(s.dir); err != nil {
+		return err
+	}
+	var err error
+	s.db, err = journal.Open(ctx, s.dir, s.job, journal.Options{})
+	return err
+}
+
+// holderEvery is how often others are told how far this run is.
+const holderEvery = 2 * time.Second
+
+// tellHolder keeps run.json, by which others see who holds the job.
+func (s *session) tellHolder(ctx context.Context) {
+	host, _ := os.Hostname()
+	h := journal.Holder{PID: os.Getpid(), Host: host, Started: time.Now(), Version: version}
+	t := time.NewTicker(holderEvery)
+	defer t.Stop()
+	for {
+		c := s.sink.Counts()
+		h.Updated = time.Now()
+		h.Progress = journal.Progress{
+			FilesDone: int64(c.FilesDone + c.FilesThere), FilesFound: int64(c.FilesFound),
+			BytesDone: c.BytesDone, BytesFound: c.BytesFound, Waiting: c.Waiting,
+		}
+		if err := s.db.WriteHolder(h); err != nil {
+			s.log.Warn("run.json can't be written", "error", err.Error())
+			return
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"agent/cmd/internal/dest"
+	"agent/cmd/internal/show"
+	"agent/transfer"
+)
+
+// uploadOptions are the flags of upload. Zero values mean what the help says.
+type uploadOptions struct {
+	connection connectionOptions
+
+	allFiles, noFollow  bool
+	dirMarkers          string
+	contentType         string
+	dryRun, restart     bool
+	checksum            string
+	partSize, memory    byteSize
+	parallel            int
+	signPayload         bool
+	patience, waitCreds time.Duration
+
+	quiet, json bool
+	verbose     int
+	stateDir    string
+	logFile     string
+}
+
+// connectionOptions say where the store is and who asks.
+type connectionOptions struct {
+	bucket, endpoint, region, profile string
+}
+
+func (o *connectionOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.bucket, "bucket", "", "bucket of workspace/path `name` (default: AGENT_BUCKET, else "+defaultBucket+")")
+	f.StringVar(&o.endpoint, "endpoint", "", "`URL` of the store (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, else AWS)")
+	f.StringVar(&o.region, "region", "", "region `name` (default: AWS_REGION, the profile's, else "+defaultRegion+")")
+	f.StringVar(&o.profile, "profile", "", "profile `name` in the AWS files (default: AWS_PROFILE)")
+}
+
+const (
+	defaultBucket = "workspaces-eodhp"
+	defaultRegion = "eu-west-2"
+)
+
+func (o *uploadOptions) addFlags(cmd *cobra.Command) {
+	o.connection.addFlags(cmd)
+	o.partSize, o.memory = 16<<20, 64<<20
+	f := cmd.Flags()
+	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
+	f.BoolVar(&o.noFollow, "no-follow-symlinks", false, "leave out symbolic links")
+	f.StringVar(&o.dirMarkers, "dir-markers", "", "put an empty object of this `name` into every directory, e.g. .s3keep")
+	f.StringVar(&o.contentType, "content-type", "", "`type` of every object (default: by the file's extension)")
+	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print what would be done and why; send nothing")
+	f.BoolVar(&o.restart, "restart", false, "forget what earlier runs did")
+	f.StringVar(&o.checksum, "checksum", "crc64nvme", "`algorithm` sent with every part: crc64nvme, crc32c, none")
+	f.Var(&o.partSize, "part-size", "part size; grown where a file would need more than 10,000 parts")
+	f.Var(&o.memory, "memory", "memory for buffers")
+	f.IntVar(&o.parallel, "parallel", 8, "large parts in flight at once; small files go at four times that")
+	f.BoolVar(&o.signPayload, "sign-payload", false, "over plain http: sign the bytes too (SHA-256, slower)")
+	f.DurationVar(&o.patience, "patience", 0, "how long the store may be away, e.g. 2h (default: without end on a terminal, else 24h)")
+	f.DurationVar(&o.waitCreds, "wait-credentials", 0, "how long to wait for new credentials (default: without end on a terminal, else 24h)")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
+	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
+	f.CountVarP(&o.verbose, "verbose", "v", "print retries too; -vv logs every file")
+	f.StringVar(&o.stateDir, "state-dir", "", "where jobs are remembered `DIR` (default: AGENT_STATE_DIR, else the system's place)")
+	f.StringVar(&o.logFile, "log-file", "", "write the log to `FILE` (default: in the job's folder)")
+}
+
+func uploadCommand(name string, s std) *cobra.Command {
+	var o uploadOptions
+	cmd := &cobra.Command{
+		Use:   "upload SOURCE... DEST",
+		Short: "Send files and directories",
+		Long: `Sends files and directories to DEST, which is workspace/path or
+s3://bucket/key. What is in a directory goes under DEST; a single file becomes
+the key DEST, or keeps its name under DEST/. With several sources each keeps
+its name under DEST.
+
+Run the same command again after any interruption: it goes on from the last
+part. Files that are stored and unchanged are not sent again.
+
+` + exitHelp,
+		Example: fmt.Sprintf(`  %[1]s upload ./dataset my-workspace/dataset
+  %[1]s upload scene.tif my-workspace/scenes/
+  %[1]s upload *.nc s3://my-bucket/netcdf/
+  %[1]s upload --dry-run ./dataset my-workspace/dataset`, name),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runUpload(cmd.Context(), name, args, o, s)
+		},
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+// task is an upload with everything about it decided, before anything is
+// opened.
+type task struct {
+	name     string
+	o        uploadOptions
+	std      std
+	dest     dest.Dest
+	args     []string // the sources as they were given
+	sources  []transfer.Source
+	prefix   string // of all its keys
+	checksum transfer.Checksum
+	state    string
+	terminal bool
+}
+
+func runUpload(ctx context.Context, name string, args []string, o uploadOptions, s std) error {
+	t := &task{name: name, o: o, std: s}
+	if err := t.resolve(args); err != nil {
+		return err
+	}
+	return t.run(ctx)
+}
+
+// resolve turns arguments and flags into a task, or into a mistake.
+func (t *task) resolve(args []string) (err error) {
+	if t.checksum, err = parseChecksum(t.o.checksum); err != nil {
+		return err
+	}
+	if t.o.parallel < 1 || t.o.parallel > 1024 {
+		return &dest.Mistake{Msg: fmt.Sprintf("--parallel %d is not between 1 and 1024", t.o.parallel)}
+	}
+	if t.o.partSize < 5<<20 || t.o.partSize > 5<<30 {
+		return &dest.Mistake{Msg: "--part-size " + t.o.partSize.String() + " is not between 5MiB and 5GiB", Hint: "S3 takes no other parts"}
+	}
+	var destination string
+	t.args, destination, err = dest.Split(dest.Expand(args, runtime.GOOS == "windows"))
+	if err != nil {
+		return err
+	}
+	if t.dest, err = dest.Parse(destination, t.bucket()); err != nil {
+		return err
+	}
+	if t.sources, err = dest.Sources(t.args, t.dest); err != nil {
+		return err
+	}
+	t.prefix = t.dest.Prefix
+	if len(t.sources) == 1 {
+		t.prefix = t.sources[0].Prefix
+	} else if t.prefix != "" && t.prefix[len(t.prefix)-1] != '/' {
+		t.prefix += "/"
+	}
+	if t.state, err = stateDir(t.o.stateDir); err != nil {
+		return err
+	}
+	t.terminal = isTerminal(t.std.err) && !t.o.json && !t.o.quiet
+	return nil
+}
+
+func (t *task) bucket() string {
+	for _, b := range []string{t.o.connection.bucket, os.Getenv("AGENT_BUCKET")} {
+		if b != "" {
+			return b
+		}
+	}
+	return defaultBucket
+}
+
+func parseChecksum(s string) (transfer.Checksum, error) {
+	for _, c := range []transfer.Checksum{transfer.CRC64NVME, transfer.CRC32C, transfer.NoChecksum} {
+		if c.String() == s {
+			return c, nil
+		}
+	}
+	return 0, &dest.Mistake{Msg: fmt.Sprintf("there is no checksum %q", s), Hint: "choose crc64nvme, crc32c or none"}
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits
+}
+
+func (t *task) mode() show.Mode {
+	switch {
+	case t.o.json:
+		return show.JSON
+	case t.o.quiet:
+		return show.Quiet
+	default:
+		return show.Auto
+	}
+}
+
+// orForever is a patience: what was asked for, else without end where somebody
+// is watching, else a day.
+func (t *task) orForever(d time.Duration) time.Duration {
+	if d > 0 || t.terminal {
+		return d
+	}
+	return 24 * time.Hour
+}

@@ -1,0 +1,9 @@
+package journal
+
+import (
+	"testing"
+	"time"
+)
+
+// cpu is not measured here.
+func cpu(*testing.B) time.Duration { return 0 }

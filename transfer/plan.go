@@ -1,0 +1,223 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+)
+
+// Step is an Entry and what is to be done about it.
+type Step struct {
+	Entry
+	Action Action // 0 for an entry that failed or is left out
+	Reason string // why, in a few words for people
+
+	// Record is what the journal knows of the item, where Known is set.
+	// Foreign says that the stored object is not, or not for certain, the one
+	// the record is of: only the object itself can tell whether it is the same.
+	Record  Record
+	Known   bool
+	Foreign bool
+}
+
+// Event says what was planned, without doing it.
+func (s *Step) Event() Event {
+	e := Event{Kind: Planned, Key: s.Item.Key, Path: s.Item.Path, Bytes: s.Item.Stat.Size, Action: s.Action, Text: s.Reason, Err: s.Err}
+	switch {
+	case s.Err != nil:
+		e.Kind = Failed
+	case s.Ignored != "":
+		e.Kind, e.Text = Ignored, s.Ignored
+	}
+	return e
+}
+
+// Count scans the sources only to tell how much there is, by Found events and,
+// when it saw all, Scanned. What fails is left to the scan that sends.
+func Count(ctx context.Context, sources []Source, o ScanOptions, event func(Event)) {
+	for e := range Scan(ctx, sources, o) {
+		if e.Err == nil && e.Ignored == "" {
+			event(Event{Kind: Found, Key: e.Item.Key, Path: e.Item.Path, Bytes: e.Item.Stat.Size})
+		}
+	}
+	if ctx.Err() == nil {
+		event(Event{Kind: Scanned})
+	}
+}
+
+// PlanOptions are what a plan is made from.
+type PlanOptions struct {
+	Records Records
+	Mark    Mark
+	Store   Store // asked for a listing as far as Mark does not spare it; nil trusts the journal
+	Prefix  string
+	Event   func(Event) // never blocks
+}
+
+// Plan decides what each entry needs, as a merge in key order of the entries,
+// the journal and, behind the mark, the listing of the store. It holds at most
+// recordBatch records and one page of the listing.
+//
+// Where the store can't be listed, or not in order, the journal is trusted and
+// a Notice says so. Any other listing error ends the plan: it comes as the Err
+// of a last step.
+func Plan(ctx context.Context, entries iter.Seq[Entry], o PlanOptions) iter.Seq[Step] {
+	return func(yield func(Step) bool) {
+		recs := recordCursor{r: o.Records}
+		objs := newListing(ctx, o)
+		defer objs.close()
+		for e := range entries {
+			s := Step{Entry: e}
+			if e.Err == nil && e.Ignored == "" {
+				if err := s.decide(&recs, objs); err != nil {
+					yield(Step{Entry: Entry{Err: err}})
+					return
+				}
+			}
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// decide fills in what to do about s.Item.
+func (s *Step) decide(recs *recordCursor, objs *listing) error {
+	rec, known, err := recs.find(s.Item.Key)
+	if err != nil {
+		return &Error{Op: "journal", Err: errors.Join(ErrLocal, err)}
+	}
+	obj, stored, listed, err := objs.find(s.Item.Key)
+	if err != nil {
+		return err
+	}
+	s.Record, s.Known = rec, known
+	s.Action, s.Reason = Put, "not stored yet"
+	switch {
+	case !known && !(listed && stored):
+	case !known && obj.Size == s.Item.Stat.Size:
+		s.Action, s.Reason, s.Foreign = Check, "stored already, perhaps the same", true
+	case !known:
+		s.Reason = "the stored object has another size"
+	case listed && !stored:
+		s.Reason = "gone from the store"
+	case s.Item.Stat.Size != rec.Stat.Size:
+		s.Reason = "its size changed"
+	case listed && obj.Size != rec.Stat.Size:
+		s.Reason = "replaced in the store"
+	case listed && !sameETag(obj.ETag, rec.ETag):
+		s.Action, s.Reason, s.Foreign = Check, "replaced in the store, perhaps by the same", true
+	case s.Item.Stat == rec.Stat:
+		s.Action, s.Reason = Skip, "unchanged since it was stored"
+	default:
+		s.Action, s.Reason = Check, "touched since it was stored"
+	}
+	return nil
+}
+
+func sameETag(a, b string) bool { return strings.Trim(a, `"`) == strings.Trim(b, `"`) }
+
+// recordBatch bounds a read of the journal, whose transaction must be short:
+// the writer waits for it.
+const recordBatch = 1000
+
+// recordCursor walks the journal's records in key order.
+type recordCursor struct {
+	r     Records
+	batch []Record
+	end   bool
+}
+
+// find moves to key, which must not be less than the last one.
+func (c *recordCursor) find(key string) (Record, bool, error) {
+	for {
+		for len(c.batch) > 0 && c.batch[0].Key < key {
+			c.batch = c.batch[1:]
+		}
+		if len(c.batch) > 0 {
+			return c.batch[0], c.batch[0].Key == key, nil
+		}
+		if c.end {
+			return Record{}, false, nil
+		}
+		var err error
+		if c.batch, err = c.r.Records(key, recordBatch); err != nil {
+			return Record{}, false, err
+		}
+		c.end = len(c.batch) < recordBatch
+	}
+}
+
+// listing walks the objects of the store in key order, from the mark on.
+type listing struct {
+	ctx  context.Context // of one Plan, which is one call
+	o    PlanOptions
+	next func() (Object, error, bool)
+	stop func()
+	head Object
+	have bool // head is not consumed yet
+	end  bool
+	off  bool // the journal is trusted for all that follows
+}
+
+func newListing(ctx context.Context, o PlanOptions) *listing {
+	return &listing{ctx: ctx, o: o, off: o.Store == nil || o.Mark.All}
+}
+
+func (l *listing) close() {
+	if l.stop != nil {
+		l.stop()
+	}
+}
+
+// leap is how many objects may be passed over before the listing is begun
+// anew closer to the key: a few files can be looked for among millions.
+const leap = 2000
+
+// find moves to key and returns the object there. listed says whether the
+// listing speaks for key at all.
+func (l *listing) find(key string) (obj Object, stored, listed bool, _ error) {
+	if l.off || key <= l.o.Mark.Merged {
+		return obj, false, false, nil
+	}
+	if l.next == nil {
+		l.open(l.o.Mark.Merged)
+	}
+	for passed := 0; ; passed++ {
+		if l.have && l.head.Key >= key {
+			return l.head, l.head.Key == key, true, nil
+		}
+		if l.end {
+			return obj, false, true, nil
+		}
+		if passed == leap {
+			l.open(key[:len(key)-1])
+		}
+		o, err, ok := l.next()
+		switch {
+		case !ok:
+			l.end, l.have = true, false
+		case err != nil:
+			return obj, false, false, l.failed(err)
+		default:
+			l.head, l.have = o, true
+		}
+	}
+}
+
+// open begins the listing behind after.
+func (l *listing) open(after string) {
+	l.close()
+	l.next, l.stop = iter.Pull2(l.o.Store.List(l.ctx, l.o.Prefix, strings.ToValidUTF8(after, "")))
+}
+
+// failed turns a denied or useless listing into trust in the journal.
+func (l *listing) failed(err error) error {
+	if !errors.Is(err, ErrDenied) && !errors.Is(err, ErrUnsorted) {
+		return err
+	}
+	l.off = true
+	l.o.Event(Event{Kind: Notice, Err: err, Text: "the destination can't be listed: the journal is trusted for what is stored"})
+	return nil
+}

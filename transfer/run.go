@@ -1,0 +1,333 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// RunJournal is the journal of one job as Run needs it.
+type RunJournal interface {
+	Journal
+	Marker
+}
+
+// RunOptions configures Run.
+type RunOptions struct {
+	Items int   // items open at once; default 32
+	Large int   // of them, items of more than LargeSize; default 4
+	Size  int64 // what is large, in bytes; default 16 MiB
+
+	ContentType func(key string) string // default ContentType
+	Event       func(Event)             // never blocks
+	Found       bool                    // emit Found for what the plan yields; off where Count does
+	Stop        <-chan struct{}         // closed: take nothing new, finish what is in flight
+	Open        func(path string) (File, error)
+}
+
+// File is an open source file.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	// Stat is that of the open file, and Now that of whatever has its path now.
+	Stat() (Stat, error)
+	Now() (Stat, error)
+}
+
+// Result is how a run ended.
+type Result struct {
+	Failed   int  // items and entries that failed
+	Left     int  // items that were planned and not finished, because the run ended before
+	Complete bool // the whole plan was seen, and nothing of it failed or is left
+}
+
+// Run carries out steps: it sends what is to be sent, compares what is to be
+// compared, and journals what is stored. Planning, sending and journalling
+// overlap; the steps are held at most stepsAhead at a time.
+//
+// An item that fails is reported by its event and the others go on. The error
+// is what ended the run for all: one for which Fatal is true, ErrStopped, or
+// the end of ctx.
+func Run(ctx context.Context, steps iter.Seq[Step], store Store, j RunJournal, o RunOptions) (Result, error) {
+	o = o.withDefaults()
+	g, ctx := errgroup.WithContext(ctx)
+	r := &runner{o: o, store: store, journal: j, group: g, ahead: make(chan Step, stepsAhead),
+		finished: make(chan outcome, o.Items), zarr: map[string]*zarrStore{}}
+	g.Go(func() error { return r.produce(ctx, steps) })
+	r.dispatch(ctx)
+	err := g.Wait()
+	r.drain()
+	if err == nil && r.stopped() {
+		err = ErrStopped
+	}
+	res := Result{Failed: r.failed, Left: r.left + r.held()}
+	res.Complete = err == nil && r.seenAll && res.Failed == 0 && res.Left == 0
+	if jerr := r.mark(r.seenAll, res.Complete); jerr != nil && err == nil {
+		err = jerr
+	}
+	return res, err
+}
+
+func (o RunOptions) withDefaults() RunOptions {
+	if o.Items <= 0 {
+		o.Items = 32
+	}
+	if o.Large <= 0 {
+		o.Large = 4
+	}
+	if o.Size <= 0 {
+		o.Size = 16 << 20
+	}
+	if o.ContentType == nil {
+		o.ContentType = ContentType
+	}
+	if o.Event == nil {
+		o.Event = func(Event) {}
+	}
+	if o.Open == nil {
+		o.Open = openFile
+	}
+	return o
+}
+
+const (
+	stepsAhead = 1024 // how far the plan may be ahead of the sending
+	markEvery  = 1000 // steps between two notes of how far the plan was merged
+)
+
+// runner is the state of one Run. What is not a channel belongs to dispatch.
+type runner struct {
+	o       RunOptions
+	store   Store
+	journal RunJournal
+	group   *errgroup.Group
+
+	ahead    chan Step
+	finished chan outcome
+	seenAll  bool // produce has yielded every step; read after its end
+
+	busy, busyLarge int
+	failed, left    int
+	steps           int
+	low             lowWater
+	zarr            map[string]*zarrStore
+}
+
+// outcome is how one dispatched item ended.
+type outcome struct {
+	step   Step
+	ticket int
+	large  bool
+	err    error
+}
+
+// produce feeds the plan to dispatch until it ends or the run does.
+func (r *runner) produce(ctx context.Context, steps iter.Seq[Step]) error {
+	defer close(r.ahead)
+	for s := range steps {
+		if s.Err != nil && s.Item == (Item{}) && !errors.Is(s.Err, context.Canceled) {
+			return s.Err // the plan itself failed
+		}
+		if r.o.Found && s.Err == nil && s.Ignored == "" {
+			r.o.Event(Event{Kind: Found, Key: s.Item.Key, Path: s.Item.Path, Bytes: s.Item.Stat.Size})
+		}
+		select {
+		case r.ahead <- s:
+		case <-r.o.Stop:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if r.o.Found {
+		r.o.Event(Event{Kind: Scanned})
+	}
+	r.seenAll = true
+	return nil
+}
+
+// dispatch takes step after step until none is left and nothing is under way.
+func (r *runner) dispatch(ctx context.Context) {
+	ahead, stop := r.ahead, r.o.Stop
+	for ahead != nil || r.busy > 0 {
+		select {
+		case s, ok := <-ahead:
+			if !ok {
+				ahead = nil
+				r.closeZarr(ctx, "")
+				continue
+			}
+			r.take(ctx, s)
+		case out := <-r.finished:
+			r.settle(ctx, out)
+		case <-stop:
+			ahead, stop = nil, nil
+		case <-ctx.Done():
+			ahead = nil
+			if r.busy > 0 {
+				r.settle(ctx, <-r.finished)
+			}
+		}
+	}
+}
+
+// drain counts the steps that were planned and never taken.
+func (r *runner) drain() {
+	for s := range r.ahead {
+		if s.Action == Put || s.Action == Check {
+			r.left++
+		}
+	}
+}
+
+// take does with one step what it says.
+func (r *runner) take(ctx context.Context, s Step) {
+	r.steps++
+	if r.steps%markEvery == 0 {
+		if err := r.mark(false, false); err != nil {
+			r.group.Go(func() error { return err })
+			return
+		}
+	}
+	e := s.Event()
+	switch e.Kind {
+	case Failed:
+		r.failed++
+		r.zarrOf(s.Item).fail()
+		r.o.Event(e)
+		return
+	case Ignored:
+		r.o.Event(e)
+		return
+	default:
+	}
+	r.closeZarr(ctx, s.Item.Key)
+	if s.Action == Skip {
+		r.low.done(r.low.add(s.Item.Key))
+		e.Kind, e.Text = There, s.Reason
+		r.o.Event(e)
+		return
+	}
+	z := r.zarrOf(s.Item)
+	if z != nil && s.Item.Meta {
+		z.hold(s)
+		return
+	}
+	z.begin()
+	r.start(ctx, s)
+}
+
+// start sends one item on its way, as soon as one may be.
+func (r *runner) start(ctx context.Context, s Step) {
+	large := s.Item.Stat.Size > r.o.Size
+	for r.busy >= r.o.Items || large && r.busyLarge >= r.o.Large {
+		r.settle(ctx, <-r.finished)
+	}
+	r.busy++
+	if large {
+		r.busyLarge++
+	}
+	out := outcome{step: s, ticket: r.low.add(s.Item.Key), large: large}
+	r.group.Go(func() error {
+		out.err = r.item(ctx, s)
+		r.finished <- out
+		if Fatal(out.err) {
+			return out.err
+		}
+		return nil
+	})
+}
+
+// settle notes how an item ended.
+func (r *runner) settle(ctx context.Context, out outcome) {
+	r.busy--
+	if out.large {
+		r.busyLarge--
+	}
+	item := out.step.Item
+	z := r.zarrOf(item)
+	switch {
+	case out.err == nil:
+		r.low.done(out.ticket)
+	case r.unfinished(ctx, out.err):
+		r.left++
+		z.fail()
+	default:
+		r.low.done(out.ticket)
+		r.failed++
+		z.fail()
+		r.o.Event(Event{Kind: Failed, Key: item.Key, Path: item.Path, Bytes: item.Stat.Size, Err: out.err})
+	}
+	if z != nil {
+		z.pending--
+		r.nextWave(ctx, z)
+		if z.over() {
+			delete(r.zarr, item.Zarr)
+		}
+	}
+}
+
+// unfinished tells an item that the end of the run cut short from one that
+// failed.
+func (r *runner) unfinished(ctx context.Context, err error) bool {
+	return Fatal(err) || errors.Is(err, ErrStopped) || ctx.Err() != nil
+}
+
+func (r *runner) stopped() bool {
+	select {
+	case <-r.o.Stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// mark notes in the journal how far the plan holds. planned: it was seen whole.
+func (r *runner) mark(planned, finished bool) error {
+	m := Mark{Merged: r.low.key, Finished: finished}
+	if planned && r.low.idle() {
+		m = Mark{All: true, Finished: finished}
+	}
+	if m == (Mark{}) {
+		return nil
+	}
+	if err := r.journal.SetMark(m); err != nil {
+		return &Error{Op: "journal", Err: errors.Join(ErrLocal, err)}
+	}
+	return nil
+}
+
+// lowWater knows the last key in key order up to which everything is done.
+type lowWater struct {
+	key   string
+	first int // the ticket of queue[0]
+	queue []lowItem
+}
+
+type lowItem struct {
+	key  string
+	done bool
+}
+
+// add notes that work on key has begun; keys must ascend to count.
+func (l *lowWater) add(key string) int {
+	l.queue = append(l.queue, lowItem{key: key})
+	return l.first + len(l.queue) - 1
+}
+
+func (l *lowWater) done(ticket int) {
+	l.queue[ticket-l.first].done = true
+	for len(l.queue) > 0 && l.queue[0].done {
+		l.key = max(l.key, l.queue[0].key)
+		l.queue = l.queue[1:]
+		l.first++
+	}
+}
+
+func (l *lowWater) idle() bool { return len(l.queue) == 0 }

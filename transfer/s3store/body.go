@@ -1,0 +1,170 @@
+package s3store
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/bits"
+	"sync"
+
+	"agent/transfer"
+	"agent/transfer/checksum"
+)
+
+// scanSize is the piece in which a body that is not buffered is read for its
+// checksum: small enough to stay in a core's cache between read and sum.
+const scanSize = 128 << 10
+
+// buffers are reused by size class. The lanes bound how many are out: at most
+// Parallel of at most share bytes, or four times that of smallSize.
+type buffers struct {
+	share int64 // bytes; what is larger is read twice instead of buffered
+	pools [40]sync.Pool
+}
+
+func (b *buffers) get(n int64) *[]byte {
+	c := bits.Len64(uint64(max(n, 4096) - 1)) //nolint:gosec // positive
+	if p, ok := b.pools[c].Get().(*[]byte); ok {
+		return p
+	}
+	s := make([]byte, 1<<c)
+	return &s
+}
+
+func (b *buffers) put(p *[]byte) {
+	b.pools[bits.Len64(uint64(cap(*p)-1))].Put(p) //nolint:gosec // a power of two
+}
+
+// slice is a range of a file on its way to the store: read, summed, and sent
+// as often as it takes.
+type slice struct {
+	io.ReaderAt
+	size   int64
+	sum64  uint64
+	sum32c uint32
+	moved  func(int64) // told what is read to be sent, less what must be sent again
+
+	mu      sync.Mutex
+	pos     int64
+	counted int64 // what moved was told of this attempt
+	over    bool  // the attempt has ended: the transport may read no more
+	free    func()
+}
+
+var errOver = errors.New("body read after its request ended")
+
+// load reads size bytes of r from off, for their sums, and keeps them where
+// they fit the share of one lane.
+func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, error) {
+	p := &slice{size: size, free: func() {}, moved: func(int64) {}}
+	if size > b.share {
+		p.ReaderAt = io.NewSectionReader(r, off, size)
+		return p, p.scan(b, sum32c)
+	}
+	buf := b.get(size)
+	p.free = func() { b.put(buf) }
+	data := (*buf)[:size]
+	if n, err := r.ReadAt(data, off); int64(n) < size {
+		p.free()
+		return nil, shortRead(err)
+	}
+	p.ReaderAt = bytes.NewReader(data)
+	p.sum64 = checksum.Sum64(data)
+	if sum32c {
+		p.sum32c = checksum.Sum32C(data)
+	}
+	return p, nil
+}
+
+func (p *slice) scan(b *buffers, sum32c bool) error {
+	buf := b.get(scanSize)
+	defer b.put(buf)
+	for off := int64(0); off < p.size; {
+		n := min(scanSize, p.size-off)
+		data := (*buf)[:n]
+		if m, err := p.ReadAt(data, off); int64(m) < n {
+			return shortRead(err)
+		}
+		p.sum64 = checksum.Update64(p.sum64, data)
+		if sum32c {
+			p.sum32c = checksum.Update32C(p.sum32c, data)
+		}
+		off += n
+	}
+	return nil
+}
+
+// Read gives the transport the next bytes.
+func (p *slice) Read(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return 0, errOver
+	}
+	if p.pos >= p.size {
+		return 0, io.EOF
+	}
+	n, err := p.ReadAt(b[:min(int64(len(b)), p.size-p.pos)], p.pos)
+	p.pos += int64(n)
+	p.counted += int64(n)
+	p.moved(int64(n))
+	if n > 0 {
+		return n, nil
+	}
+	return 0, shortRead(err)
+}
+
+// Seek lets the client library learn the length and start again.
+func (p *slice) Seek(offset int64, whence int) (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch whence {
+	case io.SeekCurrent:
+		offset += p.pos
+	case io.SeekEnd:
+		offset += p.size
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the start")
+	}
+	if offset < p.counted { // the library read it to hash it
+		p.moved(offset - p.counted)
+		p.counted = offset
+	}
+	p.pos = offset
+	return offset, nil
+}
+
+// begin makes the slice ready for the next attempt.
+func (p *slice) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pos, p.counted, p.over = 0, 0, false
+}
+
+// end keeps the transport, which may outlive its request, from reading on;
+// failed takes back what was counted as moved.
+func (p *slice) end(failed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	if failed && p.counted > 0 {
+		p.moved(-p.counted)
+		p.counted = 0
+	}
+}
+
+// body is what one attempt hands to the client library.
+func (p *slice) body() io.ReadSeeker {
+	if p.size == 0 {
+		return bytes.NewReader(nil)
+	}
+	return p
+}
+
+// mover reports moved bytes of item as events.
+func mover(in *transfer.PutInput) func(int64) {
+	return func(n int64) {
+		in.Event(transfer.Event{Kind: transfer.Moved, Key: in.Item.Key, Bytes: n})
+	}
+}

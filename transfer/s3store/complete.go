@@ -1,0 +1,127 @@
+package s3store
+
+import (
+	"context"
+	"crypto/md5" //nolint:gosec // the form of S3's ETags, no secret hangs on it
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"agent/transfer"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// CompleteMultipartUpload makes the object of its parts, once the file is
+// known to be what was read and the journal to be durable.
+func (c *partClient) CompleteMultipartUpload(ctx context.Context, _ *s3.CompleteMultipartUploadInput, _ ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error) {
+	if err := c.in.Unchanged(); err != nil {
+		return nil, c.fail(&transfer.Error{Op: "read", Key: c.up.Key, Path: c.in.Item.Path, Err: err})
+	}
+	if err := c.in.Journal.Flush(ctx); err != nil {
+		return nil, c.fail(localFault(c.up.Key, err))
+	}
+	c.up.Parts = c.parts
+	out, err := c.s.complete(ctx, c.in, c.up)
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	c.out = out
+	return &s3.CompleteMultipartUploadOutput{ETag: &out.ETag}, nil
+}
+
+// complete sends CompleteMultipartUpload for an upload whose parts are all
+// there, and settles what came of it where the answer does not say.
+func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer.Upload) (transfer.PutOutput, error) {
+	sum64, sum32c := compose(up.Parts)
+	req := &s3.CompleteMultipartUploadInput{Bucket: &s.o.Bucket, Key: &up.Key, UploadId: &up.ID,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: completedParts(up)}}
+	if up.Checksum != transfer.NoChecksum {
+		req.ChecksumCRC64NVME, req.ChecksumCRC32C = sumHeaders(up.Checksum, sum64, sum32c)
+		req.ChecksumType = types.ChecksumTypeFullObject
+		req.MpuObjectSize = aws.Int64(up.Stat.Size)
+	}
+	res := transfer.PutOutput{CRC64: sum64}
+	err := s.send(ctx, opComplete, up.Key, func(ctx context.Context) error {
+		out, err := s.client.CompleteMultipartUpload(ctx, req, func(o *s3.Options) { o.HTTPClient = s.o.SlowHTTP })
+		if err == nil && aws.ToString(out.ETag) == "" {
+			err = errNotS3
+		}
+		if err == nil {
+			res.Verified, err = sameSum(up.Checksum, sum64, sum32c, out.ChecksumCRC64NVME, out.ChecksumCRC32C)
+		}
+		if err != nil {
+			return err
+		}
+		res.ETag = *out.ETag
+		return nil
+	})
+	switch {
+	case err == nil:
+		if up.Checksum != transfer.NoChecksum {
+			s.proven.Store(true)
+		}
+		return res, nil
+	case isCode(err, "NoSuchUpload"):
+		return s.settle(ctx, in, up, sum64)
+	case isCode(err, "InvalidPart"), isCode(err, "InvalidPartOrder"), errors.Is(err, errBadAnswer), isCode(err, "BadDigest"):
+		// What the store holds is not what we recorded.
+		return res, errors.Join(errStartOver, err)
+	}
+	return res, err
+}
+
+func completedParts(up transfer.Upload) []types.CompletedPart {
+	parts := make([]types.CompletedPart, len(up.Parts))
+	for i := range up.Parts {
+		p := &up.Parts[i]
+		parts[i] = types.CompletedPart{PartNumber: &p.Number, ETag: &p.ETag}
+		parts[i].ChecksumCRC64NVME, parts[i].ChecksumCRC32C = sumHeaders(up.Checksum, p.CRC64, p.CRC32C)
+	}
+	return parts
+}
+
+// settle decides, when the store does not know an upload whose parts were all
+// acknowledged, whether it was completed before: a lost answer, or a crash
+// behind it. The object's checksum or its ETag tells.
+func (s *Store) settle(ctx context.Context, in *transfer.PutInput, up transfer.Upload, sum64 uint64) (transfer.PutOutput, error) {
+	obj, err := s.Stat(ctx, up.Key)
+	if err != nil && !errors.Is(err, transfer.ErrNotExist) {
+		if obj, err = s.statByList(ctx, up.Key); err != nil && errors.Is(err, transfer.ErrDenied) {
+			in.Event(transfer.Event{Kind: transfer.Notice, Key: up.Key,
+				Text: "whether it is complete may not be asked here: it is sent again"})
+		}
+	}
+	switch {
+	case errors.Is(err, transfer.ErrNotExist), errors.Is(err, transfer.ErrDenied):
+		return transfer.PutOutput{}, errStartOver
+	case err != nil:
+		return transfer.PutOutput{}, err
+	case obj.Size != up.Stat.Size,
+		obj.HasCRC64 && obj.CRC64 != sum64,
+		!obj.HasCRC64 && bare(obj.ETag) != partsETag(up.Parts):
+		return transfer.PutOutput{}, errStartOver
+	}
+	return transfer.PutOutput{ETag: obj.ETag, CRC64: sum64, Verified: obj.HasCRC64}, nil
+}
+
+// bare is an ETag without its quotes.
+func bare(etag string) string { return strings.Trim(etag, `"`) }
+
+// partsETag is the ETag that most stores give an object made of parts: the
+// MD5 of the parts' MD5s, and how many they are. "" where the parts' ETags are
+// no MD5s.
+func partsETag(parts []transfer.Part) string {
+	h := md5.New() //nolint:gosec // see the import
+	for _, p := range parts {
+		b, err := hex.DecodeString(bare(p.ETag))
+		if err != nil || len(b) != md5.Size {
+			return ""
+		}
+		h.Write(b)
+	}
+	return fmt.Sprintf("%x-%d", h.Sum(nil), len(parts))
+}

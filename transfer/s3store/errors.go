@@ -1,0 +1,179 @@
+package s3store
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"agent/transfer"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// Fault is a store's refusal, or the failure to get any answer.
+type Fault struct {
+	Code      string // S3's error code; "" without one
+	Status    int    // HTTP status; 0 without an answer
+	RequestID string
+	Message   string // the store's words
+	Sentinel  error  // one of transfer's sentinels, or nil
+	Err       error  // what the client library said
+}
+
+func (f *Fault) Error() string {
+	var s string
+	switch {
+	case f.Code != "" && f.Message != "":
+		s = fmt.Sprintf("%s: %s (HTTP %d)", f.Code, f.Message, f.Status)
+	case f.Code != "":
+		s = fmt.Sprintf("%s (HTTP %d)", f.Code, f.Status)
+	case f.Status != 0 && f.Message != "":
+		s = fmt.Sprintf("HTTP %d: %s", f.Status, f.Message)
+	case f.Status != 0:
+		s = fmt.Sprintf("HTTP %d %s", f.Status, http.StatusText(f.Status))
+	default:
+		s = f.Err.Error()
+	}
+	if f.RequestID != "" {
+		s += ", request " + f.RequestID
+	}
+	return s
+}
+
+// Unwrap gives the sentinel to errors.Is and the cause to errors.As.
+func (f *Fault) Unwrap() []error {
+	var errs []error
+	for _, e := range []error{f.Sentinel, f.Err} {
+		if e != nil {
+			errs = append(errs, e)
+		}
+	}
+	return errs
+}
+
+var (
+	errNotThroughSend = errors.New("request made outside send")
+	errNotS3          = errors.New("the answer is not S3's: is a login page (captive portal) or a proxy in the way?")
+	errBadAnswer      = errors.New("the store's checksum differs from ours")
+)
+
+// class is what send does about a fault.
+type class uint8
+
+const (
+	final     class = iota // the item fails, or the job where the sentinel says so
+	transient              // the same again, later
+	deadKey                // the key is over: wait for another
+	suspect                // AccessDenied that may be expiry
+	skewed                 // our clock: sign by theirs
+	corrupt                // the bytes did not arrive as they were sent
+)
+
+// codes maps what S3 servers answer. What is not here goes by its HTTP status.
+var codes = map[string]class{
+	"ExpiredToken": deadKey, "ExpiredTokenException": deadKey, "RequestExpired": deadKey,
+	"TokenRefreshRequired": deadKey, "InvalidToken": deadKey, "InvalidTokenId": deadKey,
+	"InvalidAccessKeyId":   deadKey,
+	"AccessDenied":         suspect,
+	"RequestTimeTooSkewed": skewed, "RequestInTheFuture": skewed,
+	"BadDigest": corrupt, "XAmzContentChecksumMismatch": corrupt, "XAmzContentSHA256Mismatch": corrupt,
+	"InvalidDigest": corrupt, "IncompleteBody": corrupt,
+	"RequestTimeout": transient, "SlowDown": transient, "SlowDownRead": transient, "SlowDownWrite": transient,
+	"InternalError": transient, "ServiceUnavailable": transient, "OperationAborted": transient,
+	"Throttling": transient, "ThrottlingException": transient, "TooManyRequests": transient,
+	"RequestLimitExceeded": transient, "BandwidthLimitExceeded": transient, "Busy": transient,
+	"XMinioServerNotInitialized": transient,
+}
+
+// refusals are codes after which no other item would fare better.
+var refusals = map[string]bool{
+	"NoSuchBucket": true, "PermanentRedirect": true, "AuthorizationHeaderMalformed": true,
+	"InvalidBucketName": true, "SignatureDoesNotMatch": true, "AccountProblem": true,
+	"AllAccessDisabled": true, "NotSignedUp": true, "IllegalLocationConstraintException": true,
+	"QuotaExceeded": true, "XAmzQuotaExceeded": true, "XMinioStorageFull": true,
+}
+
+// read turns what the client library returned into a Fault.
+func read(err error) *Fault {
+	f := &Fault{Err: err}
+	var re *awshttp.ResponseError
+	if errors.As(err, &re) {
+		f.Status = re.HTTPStatusCode()
+		f.RequestID = re.ServiceRequestID()
+	}
+	var ae smithy.APIError
+	if errors.As(err, &ae) {
+		f.Code, f.Message = ae.ErrorCode(), ae.ErrorMessage()
+	}
+	return f
+}
+
+// classify says what to do about err. firstAnswer: the store has answered
+// well before, so what looks final may be a network that changed under us.
+func classify(f *Fault, answeredBefore bool) class {
+	if c, ok := codes[f.Code]; ok {
+		return c
+	}
+	if refusals[f.Code] {
+		f.Sentinel = transfer.ErrRefused
+		return final
+	}
+	var de *smithy.DeserializationError
+	switch {
+	case errors.Is(f.Err, errBadAnswer):
+		return corrupt
+	case errors.Is(f.Err, errNotS3), errors.As(f.Err, &de):
+		return transient
+	case f.Status == 0:
+		return classifyTransport(f, answeredBefore)
+	case f.Status == http.StatusNotFound:
+		return final
+	case f.Status >= 500, f.Status == http.StatusTooManyRequests, f.Status == http.StatusRequestTimeout:
+		return transient
+	case f.Status < 400:
+		// A redirect without S3's PermanentRedirect is a portal or a proxy.
+		f.Message = errNotS3.Error()
+		return transient
+	}
+	return final
+}
+
+// classifyTransport judges failures to get an answer at all.
+func classifyTransport(f *Fault, answeredBefore bool) class {
+	var unknownCA x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var verify *tls.CertificateVerificationError
+	var serialize *smithy.SerializationError
+	switch {
+	case errors.Is(f.Err, context.Canceled):
+		return final
+	case errors.As(f.Err, &unknownCA), errors.As(f.Err, &host), errors.As(f.Err, &verify):
+		// A portal that intercepts TLS passes; a store that never had a
+		// certificate we trust does not.
+		if answeredBefore {
+			return transient
+		}
+		f.Sentinel = transfer.ErrRefused
+		return final
+	case errors.As(f.Err, &serialize), errors.Is(f.Err, errNotThroughSend):
+		return final
+	case errors.Is(f.Err, errShort):
+		return final
+	}
+	return transient
+}
+
+// errShort is a file that has fewer bytes than it had.
+var errShort = fmt.Errorf("%w: it is shorter now", transfer.ErrChanged)
+
+func shortRead(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errShort
+	}
+	return err
+}

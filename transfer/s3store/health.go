@@ -1,0 +1,170 @@
+package s3store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"agent/transfer"
+)
+
+// breakAfter is how many failures in a row, over all requests, open the
+// circuit: from then on one request at a time tries, and the others wait for
+// its success.
+const breakAfter = 8
+
+// health is what all requests together know of the store: whether it answers.
+type health struct {
+	patience, first time.Duration // see Options; patience 0 is without end
+
+	mu      sync.Mutex
+	ok      bool      // it has answered well at least once
+	lastOK  time.Time // when it last did
+	down    time.Time // since when it has not; zero while it does
+	row     int       // failures in a row
+	probing bool      // the circuit is open and somebody is trying
+	told    bool      // a Waiting event is out
+	change  chan struct{}
+}
+
+func newHealth(patience, first time.Duration) *health {
+	return &health{patience: patience, first: first, change: make(chan struct{})}
+}
+
+func (h *health) broadcast() {
+	close(h.change)
+	h.change = make(chan struct{})
+}
+
+// wait returns when a request may be tried: at once while the circuit is
+// closed, else one caller after the other.
+func (h *health) wait(ctx context.Context, stop <-chan struct{}) error {
+	for {
+		h.mu.Lock()
+		if h.row < breakAfter || !h.probing {
+			h.probing = h.row >= breakAfter
+			h.mu.Unlock()
+			return nil
+		}
+		c := h.change
+		h.mu.Unlock()
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-stop:
+			return transfer.ErrStopped
+		}
+	}
+}
+
+// answered closes the circuit: the store answered, though perhaps not as hoped.
+func (h *health) answered() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.probing {
+		h.probing = false
+		h.broadcast()
+	}
+}
+
+func (h *health) succeeded(event func(transfer.Event)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ok, h.lastOK, h.down, h.row = true, time.Now(), time.Time{}, 0
+	if h.probing {
+		h.probing = false
+		h.broadcast()
+	}
+	if h.told {
+		h.told = false
+		event(transfer.Event{Kind: transfer.Going})
+	}
+}
+
+// failed notes a transient failure; the error says that patience is over.
+func (h *health) failed(f *Fault, event func(transfer.Event)) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if h.down.IsZero() {
+		h.down = now
+	}
+	h.row++
+	h.probing = false
+	h.broadcast()
+	if h.row >= breakAfter && !h.told {
+		h.told = true
+		event(transfer.Event{Kind: transfer.Waiting, Text: "the store: " + f.Error()})
+	}
+	limit := h.patience
+	if !h.ok {
+		limit = h.first
+	}
+	if limit > 0 && now.Sub(h.down) >= limit {
+		f.Sentinel = transfer.ErrUnreachable
+		return fmt.Errorf("%w for %s: %w", transfer.ErrUnreachable, now.Sub(h.down).Round(time.Second), f)
+	}
+	return nil
+}
+
+func (h *health) everOK() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ok
+}
+
+func (h *health) okSince(t time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lastOK.After(t)
+}
+
+// streak is how many failures there were in a row.
+func (h *health) streak() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.row
+}
+
+// keyOps remembers which key has succeeded at which operation.
+type keyOps struct {
+	mu   sync.RWMutex
+	keys map[string]map[string]bool
+	ops  map[string]bool
+}
+
+func (k *keyOps) add(id, op string) {
+	if k.did(id, op) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.keys == nil {
+		k.keys, k.ops = map[string]map[string]bool{}, map[string]bool{}
+	}
+	if k.keys[id] == nil {
+		k.keys[id] = map[string]bool{}
+	}
+	k.keys[id][op] = true
+	k.ops[op] = true
+}
+
+func (k *keyOps) did(id, op string) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.keys[id][op]
+}
+
+func (k *keyOps) any(id string) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return len(k.keys[id]) > 0
+}
+
+func (k *keyOps) ever(op string) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.ops[op]
+}

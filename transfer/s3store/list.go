@@ -1,0 +1,128 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+
+	"agent/transfer"
+	"agent/transfer/checksum"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Stat describes one object by HeadObject.
+func (s *Store) Stat(ctx context.Context, key string) (transfer.Object, error) {
+	obj := transfer.Object{Key: key}
+	err := s.send(ctx, opHead, key, func(ctx context.Context) error {
+		out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+			Bucket: &s.o.Bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+		if err != nil {
+			return err
+		}
+		if aws.ToString(out.ETag) == "" {
+			return errNotS3
+		}
+		obj.Size, obj.ETag, obj.Modified = aws.ToInt64(out.ContentLength), *out.ETag, aws.ToTime(out.LastModified)
+		if v := aws.ToString(out.ChecksumCRC64NVME); v != "" && out.ChecksumType != types.ChecksumTypeComposite {
+			obj.CRC64, err = checksum.Decode64(v)
+			obj.HasCRC64 = err == nil
+		}
+		return nil
+	})
+	var f *Fault
+	switch {
+	case notFound(err):
+		return obj, &transfer.Error{Op: opHead, Key: key, Err: transfer.ErrNotExist}
+	case errors.As(err, &f) && (f.Status == http.StatusForbidden || f.Status == http.StatusBadRequest):
+		// A HEAD has no body, so no code: it may be the key or the right.
+		return obj, &transfer.Error{Op: opHead, Key: key, Err: errors.Join(transfer.ErrDenied, f)}
+	}
+	return obj, err
+}
+
+// statByList describes one object by a listing, which answers with a code
+// where HEAD can't, but never with a checksum.
+func (s *Store) statByList(ctx context.Context, key string) (transfer.Object, error) {
+	for obj, err := range s.list(ctx, key, "", 1) {
+		if err != nil {
+			return obj, err
+		}
+		if obj.Key == key {
+			return obj, nil
+		}
+		break
+	}
+	return transfer.Object{}, &transfer.Error{Op: opList, Key: key, Err: transfer.ErrNotExist}
+}
+
+// List yields the objects under prefix behind after, page by page.
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[transfer.Object, error] {
+	return s.list(ctx, prefix, after, 1000)
+}
+
+func (s *Store) list(ctx context.Context, prefix, after string, page int32) iter.Seq2[transfer.Object, error] {
+	return func(yield func(transfer.Object, error) bool) {
+		req := &s3.ListObjectsV2Input{Bucket: &s.o.Bucket, Prefix: &prefix, MaxKeys: &page, EncodingType: types.EncodingTypeUrl}
+		if after != "" {
+			req.StartAfter = &after
+		}
+		last := after
+		for {
+			out, err := s.listPage(ctx, prefix, req)
+			if err != nil {
+				yield(transfer.Object{}, err)
+				return
+			}
+			for i := range out.Contents {
+				obj, err := object(&out.Contents[i], out.EncodingType == types.EncodingTypeUrl)
+				if err == nil && obj.Key <= last && last != "" {
+					err = &transfer.Error{Op: opList, Key: obj.Key, Err: transfer.ErrUnsorted}
+				}
+				if !yield(obj, err) || err != nil {
+					return
+				}
+				last = obj.Key
+			}
+			if !aws.ToBool(out.IsTruncated) {
+				return
+			}
+			if t := aws.ToString(out.NextContinuationToken); t == "" || t == aws.ToString(req.ContinuationToken) {
+				yield(transfer.Object{}, &transfer.Error{Op: opList, Key: prefix, Err: errEndless})
+				return
+			}
+			req.ContinuationToken = out.NextContinuationToken
+		}
+	}
+}
+
+var errEndless = errors.New("the listing does not go on: no new continuation token")
+
+func (s *Store) listPage(ctx context.Context, prefix string, req *s3.ListObjectsV2Input) (*s3.ListObjectsV2Output, error) {
+	var out *s3.ListObjectsV2Output
+	err := s.send(ctx, opList, prefix, func(ctx context.Context) (err error) {
+		out, err = s.client.ListObjectsV2(ctx, req)
+		if err == nil && aws.ToString(out.Name) == "" {
+			err = errNotS3 // a portal's page is not an empty listing
+		}
+		return err
+	})
+	return out, err
+}
+
+func object(o *types.Object, escaped bool) (transfer.Object, error) {
+	key := aws.ToString(o.Key)
+	if escaped {
+		k, err := url.QueryUnescape(key)
+		if err != nil {
+			return transfer.Object{}, &transfer.Error{Op: opList, Key: key, Err: fmt.Errorf("a key that does not decode: %w", err)}
+		}
+		key = k
+	}
+	return transfer.Object{Key: key, Size: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag), Modified: aws.ToTime(o.LastModified)}, nil
+}

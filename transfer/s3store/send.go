@@ -1,0 +1,260 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"agent/transfer"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+)
+
+const (
+	maxAttempts = 10 // while the store is otherwise well
+	maxCorrupt  = 3
+	backoffBase = 250 * time.Millisecond
+	backoffCap  = 30 * time.Second
+)
+
+// send makes one request, as often as it takes. It is the only place that
+// decides about credentials, patience and repetition:
+//
+//   - a key the store calls dead is given back and the next one awaited; that
+//     spends no attempt;
+//   - trouble on the way, or a store that is overloaded or away, is waited
+//     out with full jitter, behind one circuit breaker for all requests;
+//   - everything else comes back as a *transfer.Error.
+//
+// ctx kills the request; a closed Options.Stop only keeps new attempts from
+// being begun.
+func (s *Store) send(ctx context.Context, op, key string, attempt func(context.Context) error) error {
+	t := try{s: s, op: op, key: key}
+	for {
+		cr, err := s.ready(ctx)
+		if err != nil {
+			return t.fail(err)
+		}
+		began := time.Now()
+		err = attempt(withCredentials(ctx, cr))
+		if err == nil {
+			s.health.succeeded(s.o.Event)
+			s.worked.add(cr.AccessKeyID, op)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return t.fail(context.Cause(ctx))
+		}
+		again, err := t.judge(ctx, cr, began, err)
+		if !again {
+			return t.fail(err)
+		}
+	}
+}
+
+// ready waits until a request may be begun, and says with which key.
+func (s *Store) ready(ctx context.Context) (aws.Credentials, error) {
+	select {
+	case <-s.o.Stop:
+		return aws.Credentials{}, transfer.ErrStopped
+	default:
+	}
+	if err := s.health.wait(ctx, s.o.Stop); err != nil {
+		return aws.Credentials{}, err
+	}
+	if cr, err := s.o.Credentials.Retrieve(ctx); err == nil {
+		return cr, nil
+	}
+	return s.waitKey(ctx)
+}
+
+// waitKey waits for live credentials until ctx ends, stop is closed or the
+// patience for it is over.
+func (s *Store) waitKey(ctx context.Context) (aws.Credentials, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if s.o.KeyPatience > 0 {
+		t := time.AfterFunc(s.o.KeyPatience, func() { cancel(transfer.ErrCredentials) })
+		defer t.Stop()
+	}
+	if s.o.Stop != nil {
+		over := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			select {
+			case <-s.o.Stop:
+				cancel(transfer.ErrStopped)
+			case <-over:
+			}
+		})
+		defer wg.Wait()
+		defer close(over)
+	}
+	cr, err := s.o.Credentials.Wait(ctx)
+	switch {
+	case err == nil:
+		return cr, nil
+	case ctx.Err() != nil:
+		return cr, context.Cause(ctx)
+	default:
+		return cr, fmt.Errorf("%w: %w", transfer.ErrCredentials, err)
+	}
+}
+
+// try is what send remembers over the attempts of one request.
+type try struct {
+	s       *Store
+	op, key string
+	count   int // attempts that failed while the store was otherwise well
+	corrupt int
+	skewed  bool
+	asked   bool // the provider was asked whether AccessDenied was expiry
+}
+
+func (t *try) fail(err error) error {
+	return &transfer.Error{Op: t.op, Key: t.key, Err: err}
+}
+
+// judge decides, after an attempt failed with err, whether to make another;
+// when it says yes it has waited as long as is right.
+func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, err error) (again bool, _ error) {
+	f := read(err)
+	if answered(f) {
+		t.s.clockFrom(err)
+	}
+	switch classify(f, t.s.health.everOK()) {
+	case deadKey:
+		return t.dead(ctx, cr, f)
+	case suspect:
+		return t.denied(ctx, cr, f)
+	case skewed:
+		// The skew was read from this very answer; once more, signed by it.
+		if t.skewed {
+			f.Sentinel = transfer.ErrRefused
+			return false, f
+		}
+		t.skewed = true
+		return true, nil
+	case corrupt:
+		t.corrupt++
+		if t.corrupt > maxCorrupt {
+			return false, f
+		}
+		return t.pause(ctx, f)
+	case transient:
+		if t.s.health.okSince(began) {
+			t.count++
+			if t.count >= maxAttempts {
+				return false, f
+			}
+		}
+		if err := t.s.health.failed(f, t.s.o.Event); err != nil {
+			return false, err
+		}
+		return t.pause(ctx, f)
+	default:
+		if f.Code == "SignatureDoesNotMatch" && t.s.worked.any(cr.AccessKeyID) && t.count < 2 {
+			// The secret is right, so something mangled the request.
+			f.Sentinel = nil
+			t.count++
+			return t.pause(ctx, f)
+		}
+		return false, f
+	}
+}
+
+// dead gives a refused key back. A key that never worked is a wrong one rather
+// than an old one, unless the store says that it is expired.
+func (t *try) dead(ctx context.Context, cr aws.Credentials, f *Fault) (bool, error) {
+	expired := f.Code == "ExpiredToken" || f.Code == "ExpiredTokenException" || f.Code == "RequestExpired" ||
+		f.Code == "TokenRefreshRequired" || t.s.worked.any(cr.AccessKeyID) || (cr.CanExpire && cr.Expires.Before(time.Now()))
+	t.s.o.Credentials.Invalidate(cr.AccessKeyID, f.Code)
+	if expired {
+		return true, nil
+	}
+	if t.another(ctx, cr) {
+		return true, nil
+	}
+	f.Sentinel = transfer.ErrRefused
+	return false, f
+}
+
+// denied tells expiry from a real denial: some stores answer AccessDenied to
+// an expired token. The provider is asked once; a different key, denied too,
+// is a real denial.
+func (t *try) denied(ctx context.Context, cr aws.Credentials, f *Fault) (bool, error) {
+	f.Sentinel = transfer.ErrDenied
+	over := cr.CanExpire && cr.Expires.Before(time.Now().Add(time.Duration(t.s.skew.Load())))
+	before := t.s.worked.did(cr.AccessKeyID, t.op)
+	if !t.asked && cr.SessionToken != "" && mayMeanExpiry[t.op] && (over || before) {
+		t.asked = true
+		if over {
+			t.s.o.Credentials.Invalidate(cr.AccessKeyID, f.Code)
+			return true, nil
+		}
+		if t.another(ctx, cr) {
+			return true, nil
+		}
+	}
+	if writes[t.op] && !t.s.worked.ever(t.op) {
+		// Nothing was ever accepted: the right is missing, not one object's.
+		f.Sentinel = transfer.ErrRefused
+	}
+	return false, f
+}
+
+// mayMeanExpiry are the operations the platform's role has: only there can a
+// denial be a surprise.
+var mayMeanExpiry = map[string]bool{
+	opPut: true, opCreate: true, opPart: true, opComplete: true, opGet: true, opList: true,
+}
+
+var writes = map[string]bool{opPut: true, opCreate: true}
+
+// anotherWait bounds the question for a different key.
+const anotherWait = 10 * time.Second
+
+// another reports whether the provider has, or soon gets, a different key.
+func (t *try) another(ctx context.Context, cr aws.Credentials) bool {
+	ctx, cancel := context.WithTimeout(ctx, anotherWait)
+	defer cancel()
+	next, err := t.s.o.Credentials.Wait(ctx)
+	return err == nil && next.AccessKeyID != cr.AccessKeyID
+}
+
+// pause waits with full jitter before the next attempt.
+func (t *try) pause(ctx context.Context, f *Fault) (bool, error) {
+	n := min(t.s.health.streak()+t.count+t.corrupt, 10)
+	d := min(backoffBase<<n, backoffCap)
+	r := rand.Float64 //nolint:gosec // jitter, not a secret
+	if t.s.o.Seed != nil {
+		r = t.s.o.Seed
+	}
+	d = time.Duration(float64(d) * r())
+	t.s.o.Event(transfer.Event{Kind: transfer.Retry, Key: t.key, Text: t.op, Err: f, Wait: d})
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	case <-t.s.o.Stop:
+		return false, transfer.ErrStopped
+	}
+}
+
+// answered reports whether f is an answer, not the lack of one.
+func answered(f *Fault) bool { return f.Status != 0 }
+
+// clockFrom reads the store's clock from the answer inside err.
+func (s *Store) clockFrom(err error) {
+	var re *awshttp.ResponseError
+	if errors.As(err, &re) && re.Response != nil {
+		s.observeClock(re.Response.Header.Get("Date"))
+	}
+}

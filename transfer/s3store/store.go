@@ -1,0 +1,176 @@
+// Package s3store stores objects in S3, or in whatever speaks S3. It is the
+// only importer of service/s3 and of manager, and the one place where requests
+// are limited, signed, repeated and judged.
+//
+// It does not know where credentials come from (creds does), which files there
+// are (transfer does) or how the journal is kept.
+package s3store
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"agent/transfer"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/semaphore"
+)
+
+// Limits of S3, by its documentation of November 2026.
+const (
+	MaxParts    = 10_000
+	MinPartSize = 5 << 20                // bytes; the last part may be smaller
+	MaxPartSize = 5 << 30                // bytes
+	MaxObject   = MaxParts * MaxPartSize // 48.8 TiB
+)
+
+// Credentials is what the store needs of whoever holds them.
+type Credentials interface {
+	// Retrieve returns a live set at once, or an error where there is none.
+	Retrieve(ctx context.Context) (aws.Credentials, error)
+	// Wait returns a live set, waiting for one as long as ctx lives.
+	Wait(ctx context.Context) (aws.Credentials, error)
+	// Invalidate says that the store refused this key; it is not offered again.
+	Invalidate(accessKeyID, why string)
+	// ServerTime reports the store's clock, by which keys expire.
+	ServerTime(t time.Time)
+}
+
+// Options configures a Store.
+type Options struct {
+	Bucket      string
+	Region      string
+	Endpoint    string // URL; "" is AWS itself
+	Credentials Credentials
+	HTTP        aws.HTTPClient // for requests that are answered soon
+	SlowHTTP    aws.HTTPClient // for Complete, which may take minutes; default HTTP
+
+	Parallel int   // large requests at once; default 8. Small ones go at four times that
+	Memory   int64 // bytes of buffers over all requests; default 64 MiB
+	PartSize int64 // bytes; default 16 MiB, grown where a file would need more than MaxParts
+
+	Checksum    transfer.Checksum
+	SignPayload bool // over plain http: hash and sign the body (SHA-256) instead of leaving it to the checksum
+
+	Patience      time.Duration // how long the store may be away; 0 is without end
+	FirstPatience time.Duration // likewise before the first answer; default 1 min
+	KeyPatience   time.Duration // how long to wait for live credentials; 0 is without end
+
+	Event func(transfer.Event) // never blocks
+	Stop  <-chan struct{}      // closed: no new request is begun
+	Seed  func() float64       // jitter in [0,1); default math/rand/v2
+}
+
+// Store is a transfer.Store over S3.
+type Store struct {
+	o      Options
+	client *s3.Client
+	lanes  *semaphore.Weighted // Parallel*smallPerLarge units
+	health *health
+	bufs   buffers
+	skew   atomic.Int64  // nanoseconds the store's clock is ahead of ours
+	sum    atomic.Uint32 // the transfer.Checksum in use, stepped down where refused
+	proven atomic.Bool   // the store has taken a checksum: later refusals are about something else
+
+	noListParts atomic.Bool // the role may not, so it is not asked again
+	noAbort     atomic.Bool
+	worked      keyOps // which key has succeeded at what
+}
+
+var _ transfer.Store = (*Store)(nil)
+
+// A small request takes one unit of the lanes, a large one smallPerLarge: on a
+// link with latency, small objects need many requests at once and little
+// memory, large parts the opposite.
+const (
+	smallPerLarge = 4
+	smallSize     = 256 << 10 // bytes
+)
+
+// New returns a Store. It makes no request.
+func New(o Options) *Store {
+	if o.Parallel <= 0 {
+		o.Parallel = 8
+	}
+	if o.Memory <= 0 {
+		o.Memory = 64 << 20
+	}
+	if o.PartSize <= 0 {
+		o.PartSize = 16 << 20
+	}
+	if o.FirstPatience <= 0 {
+		o.FirstPatience = time.Minute
+	}
+	if o.SlowHTTP == nil {
+		o.SlowHTTP = o.HTTP
+	}
+	if o.Event == nil {
+		o.Event = func(transfer.Event) {}
+	}
+	s := &Store{
+		o:      o,
+		lanes:  semaphore.NewWeighted(int64(o.Parallel) * smallPerLarge),
+		health: newHealth(o.Patience, o.FirstPatience),
+		bufs:   buffers{share: max(o.Memory/int64(o.Parallel), smallSize)},
+	}
+	s.sum.Store(uint32(o.Checksum))
+	s.client = s3.New(s.clientOptions())
+	return s
+}
+
+func (s *Store) clientOptions() s3.Options {
+	opts := s3.Options{
+		Region:      s.o.Region,
+		HTTPClient:  s.o.HTTP,
+		Credentials: attemptCredentials{},
+		// send owns attempts, backoff and the clock; see DESIGN in docs/architecture.md.
+		Retryer:                                   aws.NopRetryer{},
+		DisableClockSkewCorrection:                true,
+		HTTPSignerV4:                              &signer{inner: v4.NewSigner(), skew: &s.skew},
+		RequestChecksumCalculation:                aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation:                aws.ResponseChecksumValidationWhenRequired,
+		DisableLogOutputChecksumValidationSkipped: true,
+		DisableS3ExpressSessionAuth:               aws.Bool(true),
+	}
+	if s.o.Endpoint != "" {
+		opts.BaseEndpoint = aws.String(s.o.Endpoint)
+		opts.UsePathStyle = !isAWS(s.o.Endpoint)
+	}
+	if s.Plain() && !s.o.SignPayload {
+		opts.APIOptions = append(opts.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+	}
+	return opts
+}
+
+// Plain reports whether bodies travel over http, where nobody but a checksum
+// watches over them.
+func (s *Store) Plain() bool { return strings.HasPrefix(s.o.Endpoint, "http://") }
+
+// Checksum is the algorithm in use; it may be weaker than the one asked for.
+func (s *Store) Checksum() transfer.Checksum { return transfer.Checksum(s.sum.Load()) } //nolint:gosec // stored from a Checksum
+
+func isAWS(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	h := u.Hostname()
+	return strings.HasSuffix(h, ".amazonaws.com") || strings.HasSuffix(h, ".amazonaws.com.cn")
+}
+
+// PartSize is the size of every part but the last of an upload of size bytes:
+// the configured one, or the next whole MiB that keeps below MaxParts.
+func (s *Store) PartSize(size int64) int64 {
+	p := min(max(s.o.PartSize, MinPartSize), MaxPartSize)
+	if size/p < MaxParts { // manager grows it by itself from equality on
+		return p
+	}
+	p = size/(MaxParts-1) + 1
+	const mib = 1 << 20
+	return min((p+mib-1)/mib*mib, MaxPartSize)
+}

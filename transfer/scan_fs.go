@@ -1,0 +1,58 @@
+package transfer
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// scanFS is what a scan asks of the file system. Paths are absolute.
+type scanFS interface {
+	// list calls each for every entry of a directory, in any order, with its
+	// type bits as lstat has them. It keeps nothing open when it returns.
+	list(dir string, each func(name string, mode fs.FileMode) error) error
+	lstat(path string) (fs.FileInfo, error)
+	stat(path string) (fs.FileInfo, error)
+}
+
+// scanDisk is the file system itself.
+type scanDisk struct{}
+
+var _ scanFS = scanDisk{}
+
+func (scanDisk) lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
+func (scanDisk) stat(path string) (fs.FileInfo, error)  { return os.Stat(path) }
+
+func (scanDisk) list(dir string, each func(string, fs.FileMode) error) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	for {
+		entries, err := f.ReadDir(scanBatch)
+		for _, e := range entries {
+			if err := each(e.Name(), e.Type()); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// scanBatch is how many entries are read from a directory at a time.
+const scanBatch = 512
+
+// scanError is an *Error without the path said twice.
+func scanError(op, key, path string, err error) *Error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	}
+	return &Error{Op: op, Key: key, Path: path, Err: err}
+}
