@@ -51,14 +51,19 @@ func seal(bucket string, key, body []byte) []byte {
 	return binary.LittleEndian.AppendUint32(body, checksum(bucket, key, body))
 }
 
+// put64 stores the bits of v, whatever they mean.
+func put64(b []byte, v int64) []byte {
+	return binary.LittleEndian.AppendUint64(b, uint64(v)) //nolint:gosec // the sign is a bit like the others
+}
+
 func putString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 func putStat(b []byte, s transfer.Stat) []byte {
-	b = binary.LittleEndian.AppendUint64(b, uint64(s.Size))
-	b = binary.LittleEndian.AppendUint64(b, uint64(s.MTime))
-	b = binary.LittleEndian.AppendUint64(b, uint64(s.CTime))
+	b = put64(b, s.Size)
+	b = put64(b, s.MTime)
+	b = put64(b, s.CTime)
 	return binary.LittleEndian.AppendUint64(b, s.Inode)
 }
 
@@ -95,6 +100,10 @@ func (r *reader) uint64() uint64 {
 	return 0
 }
 
+func (r *reader) int64() int64 {
+	return int64(r.uint64()) //nolint:gosec // as put64 stored it
+}
+
 func (r *reader) uint32() uint32 {
 	if b := r.take(4); r.ok {
 		return binary.LittleEndian.Uint32(b)
@@ -121,7 +130,7 @@ func (r *reader) string() string {
 
 func (r *reader) stat() transfer.Stat {
 	return transfer.Stat{
-		Size: int64(r.uint64()), MTime: int64(r.uint64()), CTime: int64(r.uint64()), Inode: r.uint64(),
+		Size: r.int64(), MTime: r.int64(), CTime: r.int64(), Inode: r.uint64(),
 	}
 }
 
@@ -166,8 +175,8 @@ func encodeUpload(key []byte, seq uint64, u transfer.Upload) []byte {
 	b = append(b, valueVersion)
 	b = binary.LittleEndian.AppendUint64(b, seq)
 	b = putStat(b, u.Stat)
-	b = binary.LittleEndian.AppendUint64(b, uint64(u.PartSize))
-	b = binary.LittleEndian.AppendUint64(b, uint64(begun))
+	b = put64(b, u.PartSize)
+	b = put64(b, begun)
 	b = append(b, byte(u.Checksum))
 	b = putString(b, u.ID)
 	return seal(bucketUploads, key, b)
@@ -177,8 +186,8 @@ func decodeUpload(key, val []byte) (seq uint64, u transfer.Upload, err error) {
 	r := unseal(bucketUploads, key, val)
 	seq = r.uint64()
 	u.Stat = r.stat()
-	u.PartSize = int64(r.uint64())
-	begun := int64(r.uint64())
+	u.PartSize = r.int64()
+	begun := r.int64()
 	u.Checksum = transfer.Checksum(r.byte())
 	u.ID = r.string()
 	if err := r.end(); err != nil {
@@ -194,7 +203,7 @@ func decodeUpload(key, val []byte) (seq uint64, u transfer.Upload, err error) {
 // partKey sorts by upload, then by number.
 func partKey(seq uint64, number int32) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 12), seq)
-	return binary.BigEndian.AppendUint32(b, uint32(number))
+	return binary.BigEndian.AppendUint32(b, uint32(number)) //nolint:gosec // checkPart lets only positive ones in
 }
 
 func seqOf(partKey []byte) uint64 {
@@ -207,7 +216,7 @@ func seqOf(partKey []byte) uint64 {
 func encodePart(key []byte, p transfer.Part) []byte {
 	b := make([]byte, 0, 40+len(p.ETag))
 	b = append(b, valueVersion)
-	b = binary.LittleEndian.AppendUint64(b, uint64(p.Size))
+	b = put64(b, p.Size)
 	b = binary.LittleEndian.AppendUint64(b, p.CRC64)
 	b = binary.LittleEndian.AppendUint32(b, p.CRC32C)
 	b = putString(b, p.ETag)
@@ -216,11 +225,11 @@ func encodePart(key []byte, p transfer.Part) []byte {
 
 func decodePart(key, val []byte) (transfer.Part, error) {
 	r := unseal(bucketParts, key, val)
-	p := transfer.Part{Size: int64(r.uint64()), CRC64: r.uint64(), CRC32C: r.uint32(), ETag: r.string()}
+	p := transfer.Part{Size: r.int64(), CRC64: r.uint64(), CRC32C: r.uint32(), ETag: r.string()}
 	if err := r.end(); err != nil || len(key) != 12 {
 		return transfer.Part{}, errValue
 	}
-	p.Number = int32(binary.BigEndian.Uint32(key[8:]))
+	p.Number = int32(binary.BigEndian.Uint32(key[8:])) //nolint:gosec // as partKey stored it
 	return p, nil
 }
 

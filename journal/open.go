@@ -142,7 +142,7 @@ func start(dir string, f *os.File, s *state, job Job, o Options) (*DB, error) {
 		cur: newBatch(nil), bad: map[string]struct{}{},
 	}
 	d.room = sync.NewCond(&d.mu)
-	d.items.Store(int64(s.counts.items))
+	d.items.Store(int64(s.counts.items)) //nolint:gosec // no file has that many
 	_ = os.Remove(filepath.Join(dir, suspectName))
 	d.removeHolder(false)
 	go d.write()

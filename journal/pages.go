@@ -100,10 +100,20 @@ func readMeta(r io.ReaderAt, pos int64) (*tree, error) {
 	return t, nil
 }
 
+// pages is how many the file has room for.
+func (t *tree) pages() uint64 {
+	return uint64(t.size / t.pageSize) //nolint:gosec // sizes are not negative
+}
+
+// offset of page id, which is less than pages.
+func (t *tree) offset(id uint64) int64 {
+	return int64(id) * t.pageSize //nolint:gosec // it lies in the file
+}
+
 // whole reports a file that is shorter than its own pages say.
 func (t *tree) whole() error {
-	if pages := t.size / t.pageSize; t.high > uint64(pages) {
-		return damaged("file is cut short: %d of %d pages", pages, t.high)
+	if t.high > t.pages() {
+		return damaged("file is cut short: %d of %d pages", t.pages(), t.high)
 	}
 	return nil
 }
@@ -126,7 +136,7 @@ type walker struct {
 }
 
 func (t *tree) walker() *walker {
-	limit := min(t.high, uint64(t.size/t.pageSize))
+	limit := min(t.high, t.pages())
 	return &walker{t: t, limit: limit, seen: make([]uint64, limit/64+1)}
 }
 
@@ -152,12 +162,12 @@ func (w *walker) load(id uint64, depth int) []byte {
 		return nil
 	}
 	var head [pageHeader]byte
-	if _, err := w.t.r.ReadAt(head[:], int64(id)*w.t.pageSize); err != nil {
+	if _, err := w.t.r.ReadAt(head[:], w.t.offset(id)); err != nil {
 		w.complain("page %d: %v", id, err)
 		return nil
 	}
 	n := uint64(native.Uint32(head[12:])) + 1
-	length := int64(n) * w.t.pageSize
+	length := w.t.offset(n)
 	if native.Uint64(head[:]) != id || n > w.limit-id {
 		w.complain("page %d has a broken header", id)
 		return nil
@@ -179,7 +189,7 @@ func (w *walker) load(id uint64, depth int) []byte {
 		w.bufs[depth] = make([]byte, length)
 	}
 	buf := w.bufs[depth][:length]
-	if _, err := w.t.r.ReadAt(buf, int64(id)*w.t.pageSize); err != nil {
+	if _, err := w.t.r.ReadAt(buf, w.t.offset(id)); err != nil {
 		w.complain("page %d: %v", id, err)
 		return nil
 	}
@@ -188,7 +198,7 @@ func (w *walker) load(id uint64, depth int) []byte {
 
 // element i of a page: where its key begins and how long key and value are.
 func element(page []byte, i int, leaf bool) (head, key, val []byte, ok bool) {
-	off := uint64(pageHeader + i*elementSize)
+	off := uint64(pageHeader + i*elementSize) //nolint:gosec // i counts from 0
 	if off+elementSize > uint64(len(page)) {
 		return nil, nil, nil, false
 	}

@@ -161,6 +161,9 @@ func (t *target) apply(o *op) error {
 			return err
 		}
 		t.seq = max(t.seq, seq)
+		if err := t.dropItem(o.key); err != nil {
+			return err
+		}
 		if err := t.dropParts(o.seq); err != nil {
 			return err
 		}
@@ -176,10 +179,7 @@ func (t *target) apply(o *op) error {
 		}
 		return t.dropUpload(o)
 	case opForget:
-		if t.items.Get(o.key) != nil {
-			t.added--
-		}
-		if err := t.items.Delete(o.key); err != nil {
+		if err := t.dropItem(o.key); err != nil {
 			return err
 		}
 		return t.dropUpload(o)
@@ -187,6 +187,14 @@ func (t *target) apply(o *op) error {
 		return t.meta.Put(o.key, o.val)
 	}
 	return fmt.Errorf("unknown change %d", o.kind)
+}
+
+func (t *target) dropItem(key []byte) error {
+	if t.items.Get(key) == nil {
+		return nil
+	}
+	t.added--
+	return t.items.Delete(key)
 }
 
 func (t *target) dropUpload(o *op) error {

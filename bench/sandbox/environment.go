@@ -30,6 +30,7 @@ func (e *environment) variables() []variable {
 	vars := []variable{
 		{"AWS_ENDPOINT_URL", scheme + "://" + e.s3Addr},
 		{"AWS_REGION", e.options.region},
+		{"AWS_DEFAULT_REGION", e.options.region}, // what older tools read
 	}
 	if e.caFile != "" {
 		vars = append(vars, variable{"AWS_CA_BUNDLE", e.caFile})

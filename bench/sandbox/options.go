@@ -118,7 +118,7 @@ func (r *byteRate) Set(s string) error {
 		}
 	}
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || v*factor < 1 || v*factor > 1e15 {
+	if err != nil || !(v*factor >= 1 && v*factor <= 1e15) { // so written, NaN is refused
 		return fmt.Errorf("not a number of bytes per second, such as 20MB")
 	}
 	*r = byteRate(v * factor)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -72,11 +73,14 @@ func (l *requestLog) write(e *logEntry) {
 	if l == nil {
 		return
 	}
-	line, err := json.Marshal(e)
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line) // ends the line
+	enc.SetEscapeHTML(false)      // '&' stays readable
+	err := enc.Encode(e)
 	if err == nil {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		_, err = l.file.Write(append(line, '\n'))
+		_, err = l.file.Write(line.Bytes())
 	}
 	if err != nil {
 		say(l.errors, "sandbox: request log: %v\n", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/s3api/controllers"
+	"github.com/versity/versitygw/s3api/middlewares"
 	"github.com/versity/versitygw/s3api/utils"
 	"github.com/versity/versitygw/s3err"
 )
@@ -54,6 +55,11 @@ func (a shiftedAuth) authenticate(c fiber.Ctx) error {
 	authorization := c.Get("Authorization")
 	if authorization == "" {
 		return nil // anonymous or presigned: the server's business
+	}
+	// The signature is checked over the decoded path; the server decodes it
+	// later, and again from the original.
+	if err := middlewares.DecodeURL(c); err != nil {
+		return err
 	}
 	signed, err := a.signedTime(c)
 	if err != nil {
