@@ -141,6 +141,8 @@ func TestOrder(t *testing.T) {
 	ok(t, d.Done(rec(1)))
 	ok(t, d.Done(changed))
 	ok(t, d.Forget(key(7)))
+	ok(t, d.Done(rec(8)))
+	ok(t, d.Begin(upload(8, 0))) // it is not stored as it was any more
 	ok(t, d.SetMark(transfer.Mark{Merged: "a"}))
 	want := transfer.Mark{Merged: key(1), All: true}
 	ok(t, d.SetMark(want))

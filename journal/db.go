@@ -94,7 +94,7 @@ func (d *DB) lock() error {
 	return nil
 }
 
-// Begin implements transfer.Journal. Parts that u has are recorded with it.
+// Begin implements transfer.Journal.
 func (d *DB) Begin(u transfer.Upload) error {
 	b, err := d.begin(u)
 	if err != nil {

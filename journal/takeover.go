@@ -242,15 +242,14 @@ func (s *source) giveRecords(ctx context.Context) error {
 	return s.put(ctx, batch)
 }
 
-// givable is a whole record below dst's prefix, of a key that no later journal
-// was sending anew.
+// givable is a whole record below dst's prefix, of a key that is
+// not being sent anew.
 func (s *source) givable(key, val []byte) bool {
 	r, err := decodeRecord(key, val)
 	if err != nil || !s.dst.job.holds(r.Key) {
 		return false
 	}
-	_, ours := s.moved[r.Key]
-	return ours || !s.dst.isOpen(r.Key)
+	return !s.dst.isOpen(r.Key)
 }
 
 // put queues the records that dst lacks. They close no upload: number 0.

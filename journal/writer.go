@@ -16,7 +16,7 @@ import (
 type opKind uint8
 
 const (
-	opBegin  opKind = iota // uploads[key] = val, in place of the upload seq
+	opBegin  opKind = iota // uploads[key] = val, in place of items[key] and the upload seq
 	opPart                 // parts[key] = val
 	opDone                 // items[key] = val, and the upload seq is gone
 	opForget               // items[key] and the upload seq are gone

@@ -97,7 +97,9 @@ func (r *runner) put(ctx context.Context, f File, s Step) error {
 		Unchanged:   func() error { return unchanged(f, item.Stat) },
 	})
 	if err != nil {
-		moved.undo(item)
+		if !r.unfinished(ctx, err) { // else its parts count: they are journalled
+			moved.undo(item)
+		}
 		return located(err, item)
 	}
 	err = r.journal.Done(Record{Key: item.Key, Stat: item.Stat, ETag: out.ETag, CRC64: out.CRC64})

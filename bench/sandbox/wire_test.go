@@ -27,13 +27,19 @@ func (s *sandbox) signed(method, key, query string, body []byte, c credentials, 
 	}
 	req, err := http.NewRequestWithContext(s.t.Context(), method, target+query, bytes.NewReader(body))
 	must(s.t, err)
+	s.sign(req, body, c, at)
+	return req
+}
+
+// sign signs all headers the request has by now.
+func (s *sandbox) sign(req *http.Request, body []byte, c credentials, at time.Time) {
+	s.t.Helper()
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	req.Header.Set("X-Amz-Content-Sha256", hash)
 	must(s.t, v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).SignHTTP(s.t.Context(), aws.Credentials{
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
 	}, req, hash, "s3", s.env["AWS_REGION"], at))
-	return req
 }
 
 // send returns the answer and its body.

@@ -88,6 +88,17 @@ func explain(err error) (what, hint string) {
 	return what, ""
 }
 
+// explainItem is explain for an error that is shown beside the name of its
+// file or object.
+func explainItem(err error) (what, hint string) {
+	what, hint = explain(err)
+	var e *transfer.Error
+	if errors.As(err, &e) && (e.Path != "" || e.Key != "") {
+		what = e.Op + ": " + e.Err.Error()
+	}
+	return what, hint
+}
+
 // hintLocal advises on journal and settings.
 func hintLocal(err error) string {
 	var ce *creds.ConfigError

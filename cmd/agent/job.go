@@ -137,7 +137,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	s.sink = show.New(show.Options{
 		Mode: s.mode(), Out: s.std.out, Err: s.std.err, Name: s.name, Verbose: s.o.verbose,
 		LogPath: logPath, DryRun: s.o.dryRun, CredentialLife: s.life, Redact: s.redact.String,
-		Explain: explain,
+		Explain: explainItem,
 	})
 	s.sink.Start(show.Start{
 		Job: s.job.ID, Command: "upload", Sources: s.args, Destination: s.dest.String(),

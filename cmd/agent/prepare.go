@@ -35,18 +35,19 @@ func (s *session) prepare(ctx context.Context) (transfer.Mark, error) {
 		if err := s.restart(ctx); err != nil {
 			return transfer.Mark{}, err
 		}
-	} else if s.db.New() {
-		took, err := journal.TakeOver(ctx, s.db, filepath.Join(s.state, "jobs"))
-		if err != nil {
-			return transfer.Mark{}, err
-		}
-		if n := took.Records + took.Uploads; n > 0 {
-			s.notice(fmt.Sprintf("took over what earlier jobs know of this destination: %d stored files, %d begun uploads", took.Records, took.Uploads))
-		}
 	}
 	mark, err := s.db.Mark()
-	if err != nil || !mark.Finished {
+	if err != nil {
 		return mark, err
+	}
+	if mark == (transfer.Mark{}) && !s.o.restart {
+		// New, or cut short before it got anywhere.
+		if err := s.takeOver(ctx); err != nil {
+			return mark, err
+		}
+	}
+	if !mark.Finished {
+		return mark, nil
 	}
 	// A finished job that is run again is held against the store from the
 	// start: somebody may have removed or replaced what it stored.
@@ -55,6 +56,19 @@ func (s *session) prepare(ctx context.Context) (transfer.Mark, error) {
 		return mark, err
 	}
 	return mark, s.db.Flush(ctx)
+}
+
+// takeOver learns what idle journals of other jobs know of this destination:
+// the same files under a longer list of sources, or after a move.
+func (s *session) takeOver(ctx context.Context) error {
+	took, err := journal.TakeOver(ctx, s.db, filepath.Join(s.state, "jobs"))
+	if err != nil {
+		return err
+	}
+	if took.Records+took.Uploads > 0 {
+		s.notice(fmt.Sprintf("took over what earlier jobs know of this destination: %d stored files, %d begun uploads", took.Records, took.Uploads))
+	}
+	return nil
 }
 
 func (s *session) notice(text string) {

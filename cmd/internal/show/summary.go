@@ -40,7 +40,7 @@ func Summary(w io.Writer, c transfer.Counts, elapsed time.Duration, e Ending) er
 	if c.FilesIgnored > 0 {
 		add("ignored", c.FilesIgnored, reasons(c.Ignored))
 	}
-	rows = append(rows, row{"time", Duration(elapsed), ""})
+	rows = append(rows, row{"time", short(elapsed), ""})
 	if !e.DryRun && c.BytesSent > 0 && elapsed >= time.Second {
 		rows[len(rows)-1].rest = Rate(float64(c.BytesSent) / elapsed.Seconds())
 	}

@@ -37,11 +37,11 @@ func (t *text) start(_ time.Time, s Start) {
 	for i, p := range s.Sources {
 		sources[i] = Clean(p)
 	}
-	verb := s.Command
+	again := ""
 	if s.Resumed {
-		verb += " (resumed)"
+		again = ", going on from an earlier run"
 	}
-	t.say("%s %s → %s, job %s", Clean(verb), strings.Join(sources, ", "), Clean(s.Destination), Clean(s.Job))
+	t.say("%s %s → %s, job %s%s", Clean(s.Command), strings.Join(sources, ", "), Clean(s.Destination), Clean(s.Job), again)
 }
 
 func (t *text) event(_ time.Time, e transfer.Event) {
@@ -52,7 +52,7 @@ func (t *text) event(_ time.Time, e transfer.Event) {
 		t.say("note: %s%s", about(e), t.safe(e.Text))
 	case transfer.Retry:
 		what, _ := t.o.Explain(e.Err)
-		t.say("retry in %s: %s%s", retryWait(e.Wait), about(e), t.safe(what))
+		t.say("retry in %s: %s%s", short(e.Wait), about(e), t.safe(what))
 	case transfer.Planned:
 		t.out.Write(fmt.Appendf(nil, "%-5s %9s  %s  (%s)\n", e.Action, Bytes(e.Bytes), Clean(e.Key), t.safe(e.Text)))
 	}
@@ -123,8 +123,8 @@ func seeLog(path string) string {
 	return "; all of them: " + Clean(path)
 }
 
-// retryWait is finer than Duration, because the first waits are short.
-func retryWait(d time.Duration) string {
+// short is finer than Duration where that would say little.
+func short(d time.Duration) string {
 	if d < 10*time.Second {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
