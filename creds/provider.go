@@ -30,6 +30,7 @@ type Provider struct {
 
 	live   atomic.Pointer[set]
 	skew   atomic.Int64            // the server's clock less the local one, ns
+	heard  atomic.Bool             // the server's clock is known
 	wanted atomic.Bool             // somebody asked and got nothing since the last install
 	asked  atomic.Pointer[Answers] // the last round that gave nothing
 
@@ -156,6 +157,7 @@ func (p *Provider) Invalidate(accessKeyID, why string) {
 func (p *Provider) ServerTime(t time.Time) {
 	if !t.IsZero() {
 		p.skew.Store(int64(t.Sub(p.clock().Round(0))))
+		p.heard.Store(true)
 	}
 }
 
@@ -194,11 +196,16 @@ func (p *Provider) now() time.Time {
 
 func (p *Provider) current() *set {
 	s := p.live.Load()
-	if s == nil || s.expired(p.now()) {
+	if s == nil || p.over(s) {
 		return nil
 	}
 	return s
 }
+
+// over reports that a set's time is up. Before the server was heard the local
+// clock is all there is, and it may be the one that is wrong: then the server
+// is to say so.
+func (p *Provider) over(s *set) bool { return p.heard.Load() && s.expired(p.now()) }
 
 func (p *Provider) want() {
 	p.wanted.Store(true)
@@ -224,7 +231,7 @@ func (p *Provider) install(source string, c aws.Credentials) error {
 	defer p.mu.Unlock()
 	now := p.now()
 	next := &set{Credentials: c, source: source, since: p.clock().Round(0)}
-	if c.CanExpire {
+	if c.CanExpire && !next.expired(now) {
 		next.due = c.Expires.Add(-min(p.ahead, c.Expires.Sub(now)/5))
 	}
 	old := p.live.Load()
@@ -234,7 +241,7 @@ func (p *Provider) install(source string, c aws.Credentials) error {
 		return errors.New("gave no credentials")
 	case refused && (r.sum == [sha256.Size]byte{} || r.sum == sumOf(c)):
 		return fmt.Errorf("key %s was refused: %s", shortKey(c.AccessKeyID), r.why)
-	case next.expired(now):
+	case p.over(next):
 		return fmt.Errorf("key %s expired at %s", shortKey(c.AccessKeyID), c.Expires.UTC().Format(time.RFC3339))
 	case old != nil && same(old.Credentials, c):
 		return errSame

@@ -152,6 +152,7 @@ func TestExpiryWaitsOnce(t *testing.T) {
 		p := New(Options{Sources: []Source{src}, Event: events.take})
 		defer p.Close()
 		mustWait(t, p, "AKIDAKIDAKID")
+		p.ServerTime(time.Now())
 		time.Sleep(5 * time.Minute)
 		if _, err := p.Retrieve(t.Context()); !errors.Is(err, ErrNone) {
 			t.Fatalf("after its time: %v", err)
@@ -173,6 +174,23 @@ func TestExpiryWaitsOnce(t *testing.T) {
 			t.Errorf("asked %d times in fifteen minutes", n)
 		}
 		noSecret(t, &events, err)
+	})
+}
+
+func TestBeforeTheServerIsHeardALocalClockDecidesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &fake{give: func(context.Context, int) (aws.Credentials, error) {
+			return keys("A", -time.Hour), nil // over, if our clock is right
+		}}
+		p := New(Options{Sources: []Source{src}})
+		defer p.Close()
+		mustWait(t, p, "A")
+		p.ServerTime(time.Now().Add(-24 * time.Hour))
+		mustWait(t, p, "A")
+		p.ServerTime(time.Now())
+		if _, err := p.Retrieve(t.Context()); !errors.Is(err, ErrNone) {
+			t.Errorf("the server's clock says that it is over: %v", err)
+		}
 	})
 }
 

@@ -12,11 +12,11 @@ var (
 	ErrUnsorted    = errors.New("the listing is not in order of its keys") // so nothing can be merged with it
 	ErrStopped     = errors.New("stopped before it was done")
 	ErrChanged     = errors.New("file changed while it was read")
-	ErrUnreachable = errors.New("store could not be reached")           // for longer than the patience
-	ErrCredentials = errors.New("no live credentials")                  // for longer than they are waited for
-	ErrRefused     = errors.New("refused for good")                     // bucket, right, signature, TLS: nothing else will fare better
-	ErrLocal       = errors.New("local fault")                          // journal or disk
-	ErrHeldBack    = errors.New("held back: its store is not complete") // Zarr metadata whose chunks failed
+	ErrUnreachable = errors.New("store could not be reached")            // for longer than the patience
+	ErrCredentials = errors.New("credentials were needed and none came") // for longer than they are waited for
+	ErrRefused     = errors.New("refused for good")                      // bucket, right, signature, TLS: nothing else will fare better
+	ErrLocal       = errors.New("local fault")                           // journal or disk
+	ErrHeldBack    = errors.New("held back: its store is not complete")  // Zarr metadata whose chunks failed
 )
 
 // Error is what crosses the package boundary: what was done, to which object.

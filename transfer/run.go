@@ -128,7 +128,10 @@ type outcome struct {
 func (r *runner) produce(ctx context.Context, steps iter.Seq[Step]) error {
 	defer close(r.ahead)
 	for s := range steps {
-		if s.Err != nil && s.Item == (Item{}) && !errors.Is(s.Err, context.Canceled) {
+		if s.Err != nil && s.Item == (Item{}) {
+			if ctx.Err() != nil {
+				return nil
+			}
 			return s.Err // the plan itself failed
 		}
 		if r.o.Found && s.Err == nil && s.Ignored == "" {

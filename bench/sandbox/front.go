@@ -115,19 +115,16 @@ func answer(w http.ResponseWriter, r *http.Request, resp *fasthttp.Response) {
 	}
 	status := resp.StatusCode()
 	stream := resp.BodyStream()
-	if r.Method == http.MethodHead {
-		if n := resp.Header.ContentLength(); n >= 0 && status < http.StatusBadRequest {
-			w.Header().Set("Content-Length", strconv.Itoa(n))
-		}
-		w.WriteHeader(status)
-	} else if stream != nil {
-		if n := resp.Header.ContentLength(); n >= 0 {
-			w.Header().Set("Content-Length", strconv.Itoa(n))
-		}
-		w.WriteHeader(status)
+	isHead := r.Method == http.MethodHead
+	if n := resp.Header.ContentLength(); n >= 0 && (stream != nil || isHead && status < http.StatusBadRequest) {
+		w.Header().Set("Content-Length", strconv.Itoa(n))
+	}
+	w.WriteHeader(status)
+	switch {
+	case isHead:
+	case stream != nil:
 		_, _ = io.CopyBuffer(struct{ io.Writer }{w}, stream, make([]byte, 128<<10)) // fails when the client is gone
-	} else {
-		w.WriteHeader(status)
+	default:
 		_, _ = w.Write(resp.Body())
 	}
 	_ = resp.CloseBodyStream()

@@ -44,8 +44,9 @@ const (
 // offers no hook for the Date header.
 type gateway struct {
 	handler fasthttp.RequestHandler
-	stopped chan error // receives the server's end
 	cancel  context.CancelFunc
+	stopped chan struct{} // closed at the server's end
+	err     error         // why it ended; set before stopped is closed
 }
 
 // startGateway opens the store under dir and starts the server on it.
@@ -74,9 +75,10 @@ func startGateway(ctx context.Context, o options, dir string, ids iam, rootSecre
 	}
 
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	g := &gateway{stopped: make(chan error, 1), cancel: cancel}
+	g := &gateway{stopped: make(chan struct{}), cancel: cancel}
 	go func() {
-		g.stopped <- embedgw.RunVersityGW(ctx, be, &embedgw.Config{
+		defer close(g.stopped)
+		g.err = embedgw.RunVersityGW(ctx, be, &embedgw.Config{
 			RootUserAccess:    rootAccessKey,
 			RootUserSecret:    rootSecret,
 			Region:            o.region,
@@ -93,9 +95,9 @@ func startGateway(ctx context.Context, o options, dir string, ids iam, rootSecre
 		})
 	}()
 	select {
-	case err := <-g.stopped:
+	case <-g.stopped:
 		cancel()
-		return nil, fmt.Errorf("s3 server: %w", err)
+		return nil, fmt.Errorf("s3 server: %w", g.err)
 	case <-listening:
 	}
 	if err := knock(ctx, socket); err != nil {

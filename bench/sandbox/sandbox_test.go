@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -193,7 +194,7 @@ func TestRequestLog(t *testing.T) {
 	must(t, err)
 	end := time.Now()
 	e := s.last("UploadPart") // already there: the line is written before the answer leaves
-	if e.Key != key || e.Upload != id || e.Part != 7 || e.Length != 5 || e.Bytes < 5 || e.Status != 200 || e.Access != token.AccessKeyID || e.Method != "PUT" {
+	if e.Key != key || e.Upload != id || e.Part != 7 || e.Length != 5 || e.Bytes < 5 || e.Status != 200 || e.Access != token.AccessKeyID || e.Method != http.MethodPut {
 		t.Errorf("logged as %+v", e)
 	}
 	if e.Start.Before(begin) || e.Time.Before(e.Start) || end.Before(e.Time) {
@@ -261,7 +262,7 @@ func TestTokenCommand(t *testing.T) {
 	must(t, err)
 	var c struct {
 		Version                                                int
-		AccessKeyId, SecretAccessKey, SessionToken, Expiration string //nolint:staticcheck // AWS's spelling
+		AccessKeyId, SecretAccessKey, SessionToken, Expiration string
 	}
 	must(t, json.Unmarshal(out, &c))
 	if c.Version != 1 {
@@ -271,7 +272,8 @@ func TestTokenCommand(t *testing.T) {
 	must(t, put(t.Context(), client, workspace+"/k", []byte("x")))
 
 	err = child(t, "token", "--api", s.env["AGENT_SANDBOX_API"], "--api-key", "wrong", "--workspace", workspace).Run()
-	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitError {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitError {
 		t.Errorf("a wrong key: %v", err)
 	}
 	if out, _ := child(t, "--role", "nobody").CombinedOutput(); !bytes.Contains(out, []byte("--role nobody")) {

@@ -46,7 +46,7 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) (err
 		role:   role{bucket: o.bucket, full: o.role == roleFull},
 	}
 	env := environment{options: o, rootSecret: keys.rootSecret()}
-	s3Listener, apiListener, err := env.listen(dir)
+	s3Listener, apiListener, err := env.listen(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) (err
 	servers := newServers(stderr)
 	servers.start(limit.listener(s3Listener), s3, env.certificate)
 	servers.start(apiListener, platform.handler(), nil)
-	defer servers.stop()
+	defer servers.stop(ctx)
 
 	if err := env.announce(stdout, ids.issuer.mint(o.workspace)); err != nil {
 		return err
@@ -75,9 +75,8 @@ func runServe(ctx context.Context, args []string, stdout, stderr io.Writer) (err
 		return nil
 	case err := <-servers.failed:
 		return err
-	case err := <-gw.stopped:
-		gw.stopped <- err // for stop
-		return fmt.Errorf("s3 server stopped: %w", err)
+	case <-gw.stopped:
+		return fmt.Errorf("s3 server stopped: %w", gw.err)
 	}
 }
 
@@ -92,7 +91,7 @@ func stateDir(dir string) (path string, cleanUp func(), err error) {
 
 // listen opens both listeners before anything is started, so that a port in
 // use is the first thing to be told, and fills in their addresses.
-func (e *environment) listen(dir string) (s3, api net.Listener, err error) {
+func (e *environment) listen(ctx context.Context, dir string) (s3, api net.Listener, err error) {
 	if e.options.tls {
 		cert, ca, err := loadCertificate(dir)
 		if err != nil {
@@ -100,11 +99,12 @@ func (e *environment) listen(dir string) (s3, api net.Listener, err error) {
 		}
 		e.certificate, e.caFile = &cert, ca
 	}
-	s3, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(e.options.port)))
+	var lc net.ListenConfig
+	s3, err = lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(e.options.port)))
 	if err != nil {
 		return nil, nil, err
 	}
-	api, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(e.options.apiPort)))
+	api, err = lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(e.options.apiPort)))
 	if err != nil {
 		return nil, nil, errors.Join(err, s3.Close())
 	}
@@ -152,8 +152,8 @@ func (s *servers) start(l net.Listener, h http.Handler, cert *tls.Certificate) {
 }
 
 // stop lets requests in progress end for a while, then cuts them.
-func (s *servers) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+func (s *servers) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	for _, server := range s.running {
 		if server.Shutdown(ctx) != nil {

@@ -57,13 +57,13 @@ func fetchToken(ctx context.Context, api, key, workspace string) (credentials, e
 	if err != nil {
 		return c, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil) //nolint:gosec // the user names the API
 	if err != nil {
 		return c, err
 	}
 	req.Header.Set("Authorization", "Bearer "+key)
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
+	resp, err := client.Do(req) //nolint:gosec // likewise
 	if err != nil {
 		return c, err
 	}
@@ -80,9 +80,9 @@ func fetchToken(ctx context.Context, api, key, workspace string) (credentials, e
 
 var tokenFormats = map[string]func(io.Writer, credentials) error{
 	"process": func(w io.Writer, c credentials) error {
-		return json.NewEncoder(w).Encode(struct {
+		return json.NewEncoder(w).Encode(struct { //nolint:gosec // printing credentials is what it is for
 			Version         int
-			AccessKeyId     string //nolint:staticcheck // AWS's spelling
+			AccessKeyId     string
 			SecretAccessKey string
 			SessionToken    string
 			Expiration      string
@@ -97,6 +97,6 @@ var tokenFormats = map[string]func(io.Writer, credentials) error{
 		return nil
 	},
 	"json": func(w io.Writer, c credentials) error {
-		return json.NewEncoder(w).Encode(c)
+		return json.NewEncoder(w).Encode(c) //nolint:gosec // printing credentials is what it is for
 	},
 }

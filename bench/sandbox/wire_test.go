@@ -192,3 +192,28 @@ func TestAPIErrors(t *testing.T) {
 		t.Errorf("workspace: %s", body)
 	}
 }
+
+// TestBrokenUpload breaks off in the middle of a body: nothing is stored, and
+// the log has no success.
+func TestBrokenUpload(t *testing.T) {
+	s := start(t)
+	data := randomBytes(1 << 20)
+	req := s.signed(http.MethodPut, workspace+"/half", "", data, s.token(), time.Now())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	body, feed := io.Pipe()
+	req = req.WithContext(ctx)
+	req.Body = body
+	go func() {
+		_, _ = feed.Write(data[:len(data)/2])
+		cancel()
+	}()
+	if resp, err := s.transport().RoundTrip(req); err == nil {
+		t.Errorf("got %s", resp.Status)
+	}
+	must(t, body.Close())
+	s.stop() // waits for the request
+	if e := s.last("PutObject"); e.Status < 400 || e.Bytes >= int64(len(data)) {
+		t.Errorf("logged as %+v", e)
+	}
+}

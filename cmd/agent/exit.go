@@ -80,6 +80,10 @@ func explain(err error) (what, hint string) {
 		return m.Msg, m.Hint
 	}
 	what = err.Error()
+	var e *transfer.Error
+	if errors.As(err, &e) && (errors.Is(err, transfer.ErrCredentials) || errors.Is(err, transfer.ErrUnreachable)) {
+		what = e.Err.Error() // which request it was is of no interest
+	}
 	for _, f := range []func(error) string{hintLocal, hintStore, hintFile} {
 		if hint = f(err); hint != "" {
 			return what, hint

@@ -190,7 +190,8 @@ func (s *session) transfer(ctx context.Context) error {
 		HTTP: s.http, SlowHTTP: s.slow, Parallel: s.o.parallel, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
 		Checksum: s.checksum, SignPayload: s.o.signPayload,
 		Patience: s.orForever(s.o.patience), KeyPatience: s.orForever(s.o.waitCreds),
-		Event: s.event, Stop: stopper.stop,
+		FirstKeyPatience: s.firstWait(),
+		Event:            s.event, Stop: stopper.stop,
 	})
 	if s.store.Plain() && !s.o.signPayload {
 		s.event(transfer.Event{Kind: transfer.Notice,
@@ -209,6 +210,15 @@ func (s *session) transfer(ctx context.Context) error {
 		return err
 	}
 	return s.send(ctx, mark)
+}
+
+// firstWait is how long to wait for the first credentials: nobody watches a job
+// that never had any.
+func (s *session) firstWait() time.Duration {
+	if s.terminal || s.o.waitCreds > 0 {
+		return s.o.waitCreds
+	}
+	return time.Minute
 }
 
 // send runs the plan, with what goes on beside it.

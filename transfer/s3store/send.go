@@ -11,7 +11,6 @@ import (
 	"agent/transfer"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 const (
@@ -77,8 +76,12 @@ func (s *Store) ready(ctx context.Context) (aws.Credentials, error) {
 func (s *Store) waitKey(ctx context.Context) (aws.Credentials, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if s.o.KeyPatience > 0 {
-		t := time.AfterFunc(s.o.KeyPatience, func() { cancel(transfer.ErrCredentials) })
+	patience := s.o.KeyPatience
+	if !s.health.everOK() {
+		patience = s.o.FirstKeyPatience
+	}
+	if patience > 0 {
+		t := time.AfterFunc(patience, func() { cancel(transfer.ErrCredentials) })
 		defer t.Stop()
 	}
 	if s.o.Stop != nil {
@@ -98,10 +101,12 @@ func (s *Store) waitKey(ctx context.Context) (aws.Credentials, error) {
 	switch {
 	case err == nil:
 		return cr, nil
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), transfer.ErrCredentials):
 		return cr, context.Cause(ctx)
 	default:
-		return cr, fmt.Errorf("%w: %w", transfer.ErrCredentials, err)
+		// Of err only what the sources said is of use: its chain ends in the
+		// context that was ended to stop waiting.
+		return cr, fmt.Errorf("%w: %v", transfer.ErrCredentials, err)
 	}
 }
 
@@ -123,9 +128,6 @@ func (t *try) fail(err error) error {
 // when it says yes it has waited as long as is right.
 func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, err error) (again bool, _ error) {
 	f := read(err)
-	if answered(f) {
-		t.s.clockFrom(err)
-	}
 	switch classify(f, t.s.health.everOK()) {
 	case deadKey:
 		return t.dead(ctx, cr, f)
@@ -215,8 +217,9 @@ var mayMeanExpiry = map[string]bool{
 
 var writes = map[string]bool{opPut: true, opCreate: true}
 
-// anotherWait bounds the question for a different key.
-const anotherWait = 10 * time.Second
+// anotherWait bounds the question for a different key: somebody waits to be
+// told that the one he has is wrong.
+const anotherWait = 3 * time.Second
 
 // another reports whether the provider has, or soon gets, a different key.
 func (t *try) another(ctx context.Context, cr aws.Credentials) bool {
@@ -245,16 +248,5 @@ func (t *try) pause(ctx context.Context, f *Fault) (bool, error) {
 		return false, context.Cause(ctx)
 	case <-t.s.o.Stop:
 		return false, transfer.ErrStopped
-	}
-}
-
-// answered reports whether f is an answer, not the lack of one.
-func answered(f *Fault) bool { return f.Status != 0 }
-
-// clockFrom reads the store's clock from the answer inside err.
-func (s *Store) clockFrom(err error) {
-	var re *awshttp.ResponseError
-	if errors.As(err, &re) && re.Response != nil {
-		s.observeClock(re.Response.Header.Get("Date"))
 	}
 }

@@ -46,14 +46,28 @@ func (g *signer) SignHTTP(ctx context.Context, c aws.Credentials, r *http.Reques
 	return g.inner.SignHTTP(ctx, c, r, hash, service, region, at, opts...)
 }
 
-// observeClock notes the store's time from a Date header.
-func (s *Store) observeClock(date string) (skew time.Duration, ok bool) {
-	t, err := http.ParseTime(date)
+// clockEvery is how often a good answer is looked at for the store's time; a
+// bad one always is, because it may be about the time.
+const clockEvery = 10 * time.Second
+
+// dated is an HTTP client that notes the store's clock.
+type dated struct {
+	aws.HTTPClient
+	s *Store
+}
+
+func (d dated) Do(req *http.Request) (*http.Response, error) {
+	res, err := d.HTTPClient.Do(req)
 	if err != nil {
-		return 0, false
+		return res, err
 	}
-	skew = time.Until(t.Round(0))
-	s.skew.Store(int64(skew))
-	s.o.Credentials.ServerTime(t)
-	return skew, true
+	now := time.Now()
+	if last := d.s.clockSeen.Load(); res.StatusCode >= 400 || now.UnixNano()-last > int64(clockEvery) {
+		d.s.clockSeen.Store(now.UnixNano())
+		if t, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+			d.s.skew.Store(int64(t.Sub(now.Round(0))))
+			d.s.o.Credentials.ServerTime(t)
+		}
+	}
+	return res, nil
 }

@@ -60,6 +60,9 @@ type Options struct {
 	Patience      time.Duration // how long the store may be away; 0 is without end
 	FirstPatience time.Duration // likewise before the first answer; default 1 min
 	KeyPatience   time.Duration // how long to wait for live credentials; 0 is without end
+	// FirstKeyPatience is likewise before the first answer: whoever never had
+	// credentials rather forgot them. 0 is without end.
+	FirstKeyPatience time.Duration
 
 	Event func(transfer.Event) // never blocks
 	Stop  <-chan struct{}      // closed: no new request is begun
@@ -68,14 +71,15 @@ type Options struct {
 
 // Store is a transfer.Store over S3.
 type Store struct {
-	o      Options
-	client *s3.Client
-	lanes  *semaphore.Weighted // Parallel*smallPerLarge units
-	health *health
-	bufs   buffers
-	skew   atomic.Int64  // nanoseconds the store's clock is ahead of ours
-	sum    atomic.Uint32 // the transfer.Checksum in use, stepped down where refused
-	proven atomic.Bool   // the store has taken a checksum: later refusals are about something else
+	o         Options
+	client    *s3.Client
+	lanes     *semaphore.Weighted // Parallel*smallPerLarge units
+	health    *health
+	bufs      buffers
+	skew      atomic.Int64  // nanoseconds the store's clock is ahead of ours
+	clockSeen atomic.Int64  // when that was last looked at, Unix nanoseconds
+	sum       atomic.Uint32 // the transfer.Checksum in use, stepped down where refused
+	proven    atomic.Bool   // the store has taken a checksum: later refusals are about something else
 
 	noListParts atomic.Bool // the role may not, so it is not asked again
 	noAbort     atomic.Bool
@@ -119,6 +123,7 @@ func New(o Options) *Store {
 		bufs:   buffers{share: max(o.Memory/int64(o.Parallel), smallSize)},
 	}
 	s.sum.Store(uint32(o.Checksum))
+	s.o.HTTP, s.o.SlowHTTP = dated{o.HTTP, s}, dated{o.SlowHTTP, s}
 	s.client = s3.New(s.clientOptions())
 	return s
 }

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"agent/bench/platform"
+)
+
+// built are the binaries under test: the plain agent, as users have it, and
+// the local platform. They are made once, before any test runs.
+var built struct{ agent, sandbox string }
+
+func TestMain(m *testing.M) {
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "agent-test-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		err = build(context.Background(), dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(ctx context.Context, dir string) error {
+	root, err := platform.Root()
+	if err != nil {
+		return err
+	}
+	if built.sandbox, err = platform.Build(ctx, root, dir); err != nil {
+		return err
+	}
+	built.agent = filepath.Join(dir, "agent")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", built.agent, "./cmd/agent")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the agent: %w\n%s", err, out)
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"agent/bench/platform"
+)
+
+// rig is a platform of a test's own, and a user with nothing but an empty home
+// and a live token.
+type rig struct {
+	t       *testing.T
+	sb      *platform.Sandbox
+	witness *minio.Client
+	home    string
+	state   string
+	env     []string // of every agent it runs
+	dest    string   // where uploads go: workspace/path
+	prefix  string   // of their keys
+}
+
+// newRig starts a sandbox with flags, ended by the end of the test.
+func newRig(t *testing.T, flags ...string) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	sb, err := platform.Start(context.Background(), built.sandbox, filepath.Join(dir, "sandbox"), flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sb.Kill() })
+	r := &rig{
+		t: t, sb: sb, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
+		dest: sb.Workspace() + "/data", prefix: sb.Workspace() + "/data/",
+	}
+	if r.witness, err = sb.Witness(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(r.home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.env = cleanEnv(r.home, r.state)
+	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_CA_BUNDLE"} {
+		if v := sb.Env[name]; v != "" {
+			r.env = append(r.env, name+"="+v)
+		}
+	}
+	return r
+}
+
+// cleanEnv is an environment without any AWS setting.
+func cleanEnv(home, state string) []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "HOME=" + home,
+		"AGENT_STATE_DIR=" + state, "AWS_EC2_METADATA_DISABLED=true", "LC_ALL=C.UTF-8",
+	}
+}
+
+// withToken puts a fresh token into the environment.
+func (r *rig) withToken() *rig {
+	r.t.Helper()
+	r.env = append(r.env, r.token()...)
+	return r
+}
+
+func (r *rig) token() []string {
+	r.t.Helper()
+	token, err := r.sb.Token(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return token
+}
+
+// ended is how a run of the agent ended.
+type ended struct {
+	code     int // -1: by a signal that it did not handle
+	out, err string
+}
+
+// run runs the agent to its end.
+func (r *rig) run(args ...string) ended {
+	r.t.Helper()
+	return r.start(args...).wait()
+}
+
+// upload runs an upload to r.dest, which must end with code.
+func (r *rig) upload(code int, args ...string) ended {
+	r.t.Helper()
+	e := r.run(append(append([]string{"upload"}, args...), r.dest)...)
+	if e.code != code {
+		r.t.Fatalf("upload %q: exit %d, want %d\n%s%s", args, e.code, code, e.out, e.err)
+	}
+	return e
+}
+
+// proc is a running agent.
+type proc struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	out, err output
+	done     chan struct{}
+}
+
+// start starts the agent.
+func (r *rig) start(args ...string) *proc {
+	r.t.Helper()
+	return r.startAs(exec.Command(built.agent, args...))
+}
+
+// startUpload starts an upload to r.dest.
+func (r *rig) startUpload(args ...string) *proc {
+	r.t.Helper()
+	return r.start(append(append([]string{"upload"}, args...), r.dest)...)
+}
+
+func (r *rig) startAs(cmd *exec.Cmd) *proc {
+	r.t.Helper()
+	p := &proc{t: r.t, cmd: cmd, done: make(chan struct{})}
+	cmd.Env, cmd.Stdout, cmd.Stderr = r.env, &p.out, &p.err
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	go func() {
+		_ = cmd.Wait() // its state says how it went
+		close(p.done)
+	}()
+	r.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // usually gone long since
+		<-p.done
+	})
+	return p
+}
+
+// patience is how long a test waits for an event before it fails.
+const patience = 60 * time.Second
+
+func (p *proc) wait() ended {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(2 * patience):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // for its stack
+		<-p.done
+		p.t.Fatalf("%q does not end\n%s%s", p.cmd.Args, p.out.String(), p.err.String())
+	}
+	return ended{code: p.cmd.ProcessState.ExitCode(), out: p.out.String(), err: p.err.String()}
+}
+
+func (p *proc) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *proc) signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatal(err)
+	}
+}
+
+// says waits until text is on stderr.
+func (p *proc) says(text string) {
+	p.t.Helper()
+	until(p.t, "stderr with "+text, func() bool {
+		if strings.Contains(p.err.String(), text) {
+			return true
+		}
+		if !p.running() {
+			p.t.Fatalf("it ended without %q:\n%s%s", text, p.out.String(), p.err.String())
+		}
+		return false
+	})
+}
+
+// until waits for an event.
+func until(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !happened(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain for %s", patience, what)
+		}
+	}
+}
+
+// output collects what a process writes.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
