@@ -118,10 +118,9 @@ type runner struct {
 
 // outcome is how one dispatched item ended.
 type outcome struct {
-	step   Step
-	ticket int
-	large  bool
-	err    error
+	step  ticketed
+	large bool
+	err   error
 }
 
 // produce feeds the plan to dispatch until it ends or the run does.
@@ -212,22 +211,29 @@ func (r *runner) take(ctx context.Context, s Step) {
 	}
 	r.closeZarr(ctx, s.Item.Key)
 	if s.Action == Skip {
-		r.low.done(r.low.add(s.Item.Key))
+		r.low.pass(s.Item.Key)
 		e.Kind, e.Text = There, s.Reason
 		r.o.Event(e)
 		return
 	}
+	t := ticketed{s, r.low.add(s.Item.Key)}
 	z := r.zarrOf(s.Item)
 	if z != nil && s.Item.Meta {
-		z.hold(s)
+		z.hold(t)
 		return
 	}
 	z.begin()
-	r.start(ctx, s)
+	r.start(ctx, t)
+}
+
+// ticketed is a step whose key the low water waits for.
+type ticketed struct {
+	Step
+	ticket int
 }
 
 // start sends one item on its way, as soon as one may be.
-func (r *runner) start(ctx context.Context, s Step) {
+func (r *runner) start(ctx context.Context, s ticketed) {
 	large := s.Item.Stat.Size > r.o.Size
 	for r.busy >= r.o.Items || large && r.busyLarge >= r.o.Large {
 		r.settle(ctx, <-r.finished)
@@ -236,9 +242,9 @@ func (r *runner) start(ctx context.Context, s Step) {
 	if large {
 		r.busyLarge++
 	}
-	out := outcome{step: s, ticket: r.low.add(s.Item.Key), large: large}
+	out := outcome{step: s, large: large}
 	r.group.Go(func() error {
-		out.err = r.item(ctx, s)
+		out.err = r.item(ctx, s.Step)
 		r.finished <- out
 		if Fatal(out.err) {
 			return out.err
@@ -257,15 +263,13 @@ func (r *runner) settle(ctx context.Context, out outcome) {
 	z := r.zarrOf(item)
 	switch {
 	case out.err == nil:
-		r.low.done(out.ticket)
+		r.low.done(out.step.ticket)
 	case r.unfinished(ctx, out.err):
 		r.left++
 		z.fail()
 	default:
-		r.low.done(out.ticket)
-		r.failed++
 		z.fail()
-		r.o.Event(Event{Kind: Failed, Key: item.Key, Path: item.Path, Bytes: item.Stat.Size, Err: out.err})
+		r.fail(out.step, out.err)
 	}
 	if z != nil {
 		z.pending--
@@ -274,6 +278,19 @@ func (r *runner) settle(ctx context.Context, out outcome) {
 			delete(r.zarr, item.Zarr)
 		}
 	}
+}
+
+// fail reports an item that failed. What the journal knew of it is not to be
+// trusted by the next run, and that the plan held it against the store is.
+func (r *runner) fail(s ticketed, err error) {
+	if s.Known && (s.Action == Put || s.Foreign) {
+		if ferr := r.forgetRecord(s.Item); ferr != nil {
+			r.group.Go(func() error { return ferr })
+		}
+	}
+	r.low.done(s.ticket)
+	r.failed++
+	r.o.Event(Event{Kind: Failed, Key: s.Item.Key, Path: s.Item.Path, Bytes: s.Item.Stat.Size, Err: err})
 }
 
 // unfinished tells an item that the end of the run cut short from one that
@@ -293,7 +310,7 @@ func (r *runner) stopped() bool {
 
 // mark notes in the journal how far the plan holds. planned: it was seen whole.
 func (r *runner) mark(planned, finished bool) error {
-	m := Mark{Merged: r.low.key, Finished: finished}
+	m := Mark{Merged: r.low.key(), Finished: finished}
 	if planned && r.low.idle() {
 		m = Mark{All: true, Finished: finished}
 	}
@@ -306,31 +323,38 @@ func (r *runner) mark(planned, finished bool) error {
 	return nil
 }
 
-// lowWater knows the last key in key order up to which everything is done.
+// lowWater knows up to which key, in key order, everything is done. It holds
+// only what is under way: one large file may take as long as a million others.
 type lowWater struct {
-	key   string
-	first int // the ticket of queue[0]
-	queue []lowItem
+	last string         // the greatest key that was added
+	way  map[int]string // by ticket: the last key before that one was added
+	next int            // ticket
 }
 
-type lowItem struct {
-	key  string
-	done bool
-}
-
-// add notes that work on key has begun; keys must ascend to count.
-func (l *lowWater) add(key string) int {
-	l.queue = append(l.queue, lowItem{key: key})
-	return l.first + len(l.queue) - 1
-}
-
-func (l *lowWater) done(ticket int) {
-	l.queue[ticket-l.first].done = true
-	for len(l.queue) > 0 && l.queue[0].done {
-		l.key = max(l.key, l.queue[0].key)
-		l.queue = l.queue[1:]
-		l.first++
+// add notes that work on key has begun.
+func (l *lowWater) add(key string) (ticket int) {
+	if l.way == nil {
+		l.way = map[int]string{}
 	}
+	ticket = l.next
+	l.next++
+	l.way[ticket] = l.last
+	l.pass(key)
+	return ticket
 }
 
-func (l *lowWater) idle() bool { return len(l.queue) == 0 }
+// pass notes that nothing is to be done for key.
+func (l *lowWater) pass(key string) { l.last = max(l.last, key) }
+
+func (l *lowWater) done(ticket int) { delete(l.way, ticket) }
+
+// key is the greatest one up to which all is done.
+func (l *lowWater) key() string {
+	key := l.last
+	for _, before := range l.way {
+		key = min(key, before)
+	}
+	return key
+}
+
+func (l *lowWater) idle() bool { return len(l.way) == 0 }

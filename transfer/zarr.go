@@ -15,8 +15,8 @@ type zarrStore struct {
 	pending int    // items under way
 	failed  int
 	closed  bool // no more items of it will come
-	meta    []Step
-	waves   [][]Step // what is still to be sent, in order, once closed
+	meta    []ticketed
+	waves   [][]ticketed // what is still to be sent, in order, once closed
 }
 
 // The methods that count do nothing for a nil store: most items lie in none.
@@ -36,7 +36,7 @@ func (z *zarrStore) fail() {
 // over reports that nothing is left to do for the store.
 func (z *zarrStore) over() bool { return z.closed && z.pending == 0 && len(z.waves) == 0 }
 
-func (z *zarrStore) hold(s Step) { z.meta = append(z.meta, s) }
+func (z *zarrStore) hold(s ticketed) { z.meta = append(z.meta, s) }
 
 // zarrOf returns the store that item lies in, nil for none.
 func (r *runner) zarrOf(item Item) *zarrStore {
@@ -75,13 +75,13 @@ func (r *runner) closeZarr(ctx context.Context, key string) {
 
 // waves orders metadata: inner arrays and groups first, then that of the root,
 // then what consolidates it all.
-func waves(meta []Step) [][]Step {
-	depth := func(s Step) int { return strings.Count(s.Item.Key, "/") }
+func waves(meta []ticketed) [][]ticketed {
+	depth := func(s ticketed) int { return strings.Count(s.Item.Key, "/") }
 	top := 1 << 30
 	for _, s := range meta {
 		top = min(top, depth(s))
 	}
-	var w [3][]Step
+	var w [3][]ticketed
 	for _, s := range meta {
 		i := 0
 		if depth(s) == top {
@@ -92,7 +92,7 @@ func waves(meta []Step) [][]Step {
 		}
 		w[i] = append(w[i], s)
 	}
-	return slices.DeleteFunc(w[:], func(s []Step) bool { return len(s) == 0 })
+	return slices.DeleteFunc(w[:], func(s []ticketed) bool { return len(s) == 0 })
 }
 
 // nextWave sends the next metadata of a closed store that has nothing under
@@ -114,15 +114,13 @@ func (r *runner) nextWave(ctx context.Context, z *zarrStore) {
 }
 
 // heldBack reports metadata that is not sent because its store is incomplete.
-func (r *runner) heldBack(ctx context.Context, steps []Step) {
+func (r *runner) heldBack(ctx context.Context, steps []ticketed) {
 	for _, s := range steps {
 		if ctx.Err() != nil || r.stopped() {
 			r.left++
 			continue
 		}
-		r.failed++
-		r.o.Event(Event{Kind: Failed, Key: s.Item.Key, Path: s.Item.Path, Bytes: s.Item.Stat.Size,
-			Err: &Error{Op: "put", Key: s.Item.Key, Path: s.Item.Path, Err: ErrHeldBack}})
+		r.fail(s, &Error{Op: "put", Key: s.Item.Key, Path: s.Item.Path, Err: ErrHeldBack})
 	}
 }
 

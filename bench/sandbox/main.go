@@ -49,6 +49,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
+	case errors.Is(err, errUsageShown):
+		return exitUsage
 	case errors.As(err, &usage):
 		say(stderr, "sandbox: %v\n", err)
 		return exitUsage
@@ -63,6 +65,23 @@ type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// errUsageShown is a usage error the flag package has already told about.
+var errUsageShown = errors.New("usage shown")
+
+// parseFlags parses a command line that takes flags only.
+func parseFlags(fs *flag.FlagSet, args []string) error {
+	err := fs.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return errUsageShown
+	case fs.NArg() > 0:
+		return &usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
+	}
+	return nil
+}
 
 // say writes for people; a terminal that is gone is not worth an error.
 func say(w io.Writer, format string, args ...any) {

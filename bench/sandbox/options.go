@@ -51,7 +51,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.bucket, "bucket", "workspaces-eodhp", "bucket `name`, created at start")
 	fs.StringVar(&o.workspace, "workspace", "example-workspace", "the workspace `name` the API key is good for")
 	fs.StringVar(&o.region, "region", "eu-west-2", "signing `region`")
-	fs.StringVar(&o.role, "role", rolePlatform, "what tokens may do: platform or full")
+	fs.StringVar(&o.role, "role", rolePlatform, "what tokens may do: `platform` or full")
 	fs.DurationVar(&o.tokenLife, "token-life", time.Hour, "life of a minted token, as `duration`")
 	fs.DurationVar(&o.clockOffset, "clock-offset", 0, "shift the server's clock by `duration`")
 	fs.Var(&o.rate, "rate", "bytes per second for all request bodies together, e.g. `20MB` or 20MiB (default unlimited)")
@@ -60,11 +60,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.logFile, "log", "", "append the request log to `FILE`")
 	fs.StringVar(&o.envFile, "env-file", "", "write the environment to `FILE` when ready")
 	fs.IntVar(&o.missing, "missing", 403, "`status` for a GET or HEAD of a missing key under --role platform: 403 or 404")
-	if err := fs.Parse(args); err != nil {
-		return o, &usageError{err}
-	}
-	if fs.NArg() > 0 {
-		return o, &usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
+	if err := parseFlags(fs, args); err != nil {
+		return o, err
 	}
 	if err := o.check(); err != nil {
 		return o, &usageError{err}

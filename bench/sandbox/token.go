@@ -28,13 +28,11 @@ func runToken(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	key := fs.String("api-key", os.Getenv("AGENT_SANDBOX_API_KEY"), "API `key` ($AGENT_SANDBOX_API_KEY)")
 	workspace := fs.String("workspace", os.Getenv("AGENT_SANDBOX_WORKSPACE"), "workspace `name` ($AGENT_SANDBOX_WORKSPACE)")
 	format := fs.String("format", "process", "output: process, env or json")
-	if err := fs.Parse(args); err != nil {
-		return &usageError{err}
+	if err := parseFlags(fs, args); err != nil {
+		return err
 	}
 	write, ok := tokenFormats[*format]
 	switch {
-	case fs.NArg() > 0:
-		return &usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
 	case !ok:
 		return &usageError{fmt.Errorf("--format %q: must be process, env or json", *format)}
 	case *api == "" || *key == "" || *workspace == "":

@@ -113,8 +113,8 @@ func read(err error) *Fault {
 	return f
 }
 
-// classify says what to do about err. firstAnswer: the store has answered
-// well before, so what looks final may be a network that changed under us.
+// classify says what to do about f. answeredBefore: the store has answered well
+// before, so what looks final may be a network that changed under us.
 func classify(f *Fault, answeredBefore bool) class {
 	if c, ok := codes[f.Code]; ok {
 		return c
@@ -131,7 +131,7 @@ func classify(f *Fault, answeredBefore bool) class {
 		return transient
 	case f.Status == 0:
 		return classifyTransport(f, answeredBefore)
-	case f.Status == http.StatusNotFound:
+	case f.Status == http.StatusNotFound, f.Status == http.StatusNotImplemented:
 		return final
 	case f.Status >= 500, f.Status == http.StatusTooManyRequests, f.Status == http.StatusRequestTimeout:
 		return transient

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"agent/bench/platform"
+)
+
+// killing is a series of kills of an upload, the resume after each, and the
+// finish.
+type killing struct {
+	kills   int
+	longest time.Duration // a run may live before it is killed
+}
+
+// do runs an upload of dir that is killed again and again, and then left to
+// finish. It returns when the kills happened.
+func (k killing) do(t *testing.T, r *rig, dir string) []time.Time {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	args := []string{"--parallel", "4", "--part-size", "8MiB", "--memory", "32MiB", dir}
+	var kills []time.Time
+	for range k.kills {
+		p := r.startUpload(args...)
+		select {
+		case <-p.done: // it was faster
+		case <-time.After(time.Duration(rnd.Int64N(int64(k.longest)))):
+		}
+		at := time.Now()
+		p.signal(syscall.SIGKILL)
+		if e := p.wait(); e.code >= 0 {
+			if e.code != 0 {
+				t.Fatalf("exit %d before kill %d\n%s", e.code, len(kills)+1, e.err)
+			}
+			t.Logf("done before kill %d", len(kills)+1)
+			continue
+		}
+		kills = append(kills, at)
+	}
+	r.upload(0, args...)
+	return kills
+}
+
+// TestKillAndResume proves that a crash costs what was in flight and nothing
+// else: no part, and no small file, that the server had acknowledged 100 ms
+// before a SIGKILL is sent again. aws-cli#1425: a job restarted from zero each
+// hour; mc#1560: resume restarts at 0.7 %.
+func TestKillAndResume(t *testing.T) {
+	t.Parallel()
+	files := awkward().with("large.tif", 100<<20+77)
+	for i := range 300 {
+		files.with(fmt.Sprintf("small/%03d", i), 1000+i)
+	}
+	dir := files.write(t)
+	r := newRig(t, "-role", "platform", "-rate", "20MB").withToken()
+	kills := killing{kills: 5, longest: 3 * time.Second}.do(t, r, dir)
+	checkKills(t, r, files, kills)
+}
+
+func checkKills(t *testing.T, r *rig, files tree, kills []time.Time) float64 {
+	t.Helper()
+	r.holds(files)
+	all := r.requests(0)
+	noneTwice(t, all, kills)
+	const inFlight = 4 * 8 << 20
+	sent, data := sentBytes(all), files.bytes()
+	ratio := float64(sent) / float64(data)
+	t.Logf("%d kills: %d bytes sent for %d of data: ratio %.3f; the worst kill cost %d bytes", len(kills), sent, data, ratio, worst(all, kills))
+	if limit := data + int64(len(kills))*(inFlight+1<<20); sent > limit {
+		t.Errorf("%d bytes were sent: more than the data and what was in flight at the kills, %d", sent, limit)
+	}
+	return ratio
+}
+
+// worst is the most bytes that one kill cost: of requests that were under way
+// or just answered.
+func worst(all []platform.Request, kills []time.Time) (most int64) {
+	again := map[unit]int{}
+	for _, q := range all {
+		if u, ok := unitOf(q); ok {
+			again[u]++
+		}
+	}
+	for _, k := range kills {
+		var lost int64
+		for _, q := range all {
+			if u, ok := unitOf(q); ok && again[u] > 1 && q.Start.Before(k) && q.Time.After(k.Add(-durable)) {
+				lost += q.Bytes
+			}
+		}
+		most = max(most, lost)
+	}
+	return most
+}
