@@ -36,7 +36,7 @@ func (r *runner) once(ctx context.Context, s Step) (err error) {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	if s.Action == Check {
 		rec, same, err := r.same(ctx, f, s)
 		if err != nil {

@@ -95,7 +95,7 @@ func (s *Step) decide(recs *recordCursor, objs *listing) error {
 	s.Record, s.Known = rec, known
 	s.Action, s.Reason = Put, "not stored yet"
 	switch {
-	case !known && !(listed && stored):
+	case !known && (!listed || !stored):
 	case !known && obj.Size == s.Item.Stat.Size:
 		s.Action, s.Reason, s.Foreign = Check, "stored already, perhaps the same", true
 	case !known:

@@ -53,7 +53,8 @@ type Result struct {
 // the end of ctx.
 func Run(ctx context.Context, steps iter.Seq[Step], store Store, j RunJournal, o RunOptions) (Result, error) {
 	o = o.withDefaults()
-	g, ctx := errgroup.WithContext(ctx)
+	whole := ctx
+	g, ctx := errgroup.WithContext(whole)
 	r := &runner{o: o, store: store, journal: j, group: g, ahead: make(chan Step, stepsAhead),
 		finished: make(chan outcome, o.Items), zarr: map[string]*zarrStore{}}
 	g.Go(func() error { return r.produce(ctx, steps) })
@@ -64,6 +65,9 @@ func Run(ctx context.Context, steps iter.Seq[Step], store Store, j RunJournal, o
 		err = ErrStopped
 	}
 	res := Result{Failed: r.failed, Left: r.left + r.held()}
+	if err == nil && (res.Left > 0 || !r.seenAll) {
+		err = context.Cause(whole)
+	}
 	res.Complete = err == nil && r.seenAll && res.Failed == 0 && res.Left == 0
 	if jerr := r.mark(r.seenAll, res.Complete); jerr != nil && err == nil {
 		err = jerr
@@ -128,8 +132,8 @@ func (r *runner) produce(ctx context.Context, steps iter.Seq[Step]) error {
 	defer close(r.ahead)
 	for s := range steps {
 		if s.Err != nil && s.Item == (Item{}) {
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() != nil || errors.Is(s.Err, ErrStopped) && r.stopped() {
+				return nil // an error would end what is in flight
 			}
 			return s.Err // the plan itself failed
 		}

@@ -29,7 +29,7 @@ func (scanDisk) list(dir string, each func(string, fs.FileMode) error) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	for {
 		entries, err := f.ReadDir(scanBatch)
 		for _, e := range entries {

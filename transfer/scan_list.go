@@ -39,7 +39,7 @@ const (
 )
 
 func (n *scanNames) len() int             { return len(n.index) }
-func (n *scanNames) kind(i int) scanKind  { return scanKind(n.index[i]) }
+func (n *scanNames) kind(i int) scanKind  { return scanKind(n.index[i]) } //nolint:gosec // its low byte is meant
 func (n *scanNames) name(i int) []byte    { return n.text(n.index[i]) }
 func (n *scanNames) text(x uint64) []byte { return n.arena[x>>24:][:x>>8&0xffff] }
 

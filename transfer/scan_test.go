@@ -285,7 +285,7 @@ func TestScanUnreadable(t *testing.T) {
 	if err := os.Chmod(filepath.Join(root, "a"), 0); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Chmod(filepath.Join(root, "a"), 0o755) //nolint:errcheck,gosec // for the cleaning up
+	defer os.Chmod(filepath.Join(root, "a"), 0o755)
 	got := scanAll(t, root, scanDisk{}, ScanOptions{}, Source{Path: root, Dir: true})
 	scanSame(t, got, []string{"!a/ read directory: permission denied", "b"})
 }

@@ -119,7 +119,14 @@ func firstOf(values ...string) string {
 // held by another leaves no trace.
 func (s *session) open(ctx context.Context) (err error) {
 	if !s.o.dryRun || exists(filepath.Join(s.dir, "journal.db")) {
-		if s.db, err = journal.Open(ctx, s.dir, s.job, journal.Options{}); err != nil {
+		s.db, err = journal.Open(ctx, s.dir, s.job, journal.Options{})
+		if errors.Is(err, journal.ErrNewer) && s.o.restart && !s.o.dryRun {
+			// It can't be read, but it may be forgotten.
+			if err = journal.Remove(s.dir); err == nil {
+				s.db, err = journal.Open(ctx, s.dir, s.job, journal.Options{})
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -186,7 +193,7 @@ func (s *session) transfer(ctx context.Context) error {
 	defer unwatch()
 	s.stopper = stopper
 	s.store = s3store.New(s3store.Options{
-		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: s.provider,
+		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: &hushed{Provider: s.provider, redact: s.redact},
 		HTTP: s.http, SlowHTTP: s.slow, Parallel: s.o.parallel, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
 		Checksum: s.checksum, SignPayload: s.o.signPayload,
 		Patience: s.orForever(s.o.patience), KeyPatience: s.orForever(s.o.waitCreds),
@@ -245,7 +252,18 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	if err == nil && res.Failed > 0 {
 		return &shownError{exitFailures}
 	}
+	if err == nil {
+		s.maybeNothing()
+	}
 	return err
+}
+
+// maybeNothing says that there was nothing to do: a directory whose disk is
+// not mounted looks the same.
+func (s *session) maybeNothing() {
+	if s.sink.Counts().FilesFound == 0 {
+		s.notice("nothing was found to upload")
+	}
 }
 
 func (s *session) scanOptions() transfer.ScanOptions {
@@ -297,6 +315,7 @@ func (s *session) plan(ctx context.Context) error {
 	if failed {
 		return &shownError{exitFailures}
 	}
+	s.maybeNothing()
 	return nil
 }
 

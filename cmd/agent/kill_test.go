@@ -1,8 +1,11 @@
+//go:build linux
+
 package main
 
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -10,41 +13,54 @@ import (
 	"agent/bench/platform"
 )
 
-// killing is a series of kills of an upload, the resume after each, and the
-// finish.
+// killing is a series of kills of an upload at random instants, the resume
+// after each, and the finish.
 type killing struct {
-	kills   int
-	longest time.Duration // a run may live before it is killed
+	kills int
+	over  time.Duration // what the instants are spread over: the time the upload takes
 }
 
 // do runs an upload of dir that is killed again and again, and then left to
 // finish. It returns when the kills happened.
 func (k killing) do(t *testing.T, r *rig, dir string) []time.Time {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
 	args := []string{"--parallel", "4", "--part-size", "8MiB", "--memory", "32MiB", dir}
 	var kills []time.Time
-	for range k.kills {
+	for _, after := range k.gaps(t) {
 		p := r.startUpload(args...)
 		select {
 		case <-p.done: // it was faster
-		case <-time.After(time.Duration(rnd.Int64N(int64(k.longest)))):
+		case <-time.After(after):
 		}
 		at := time.Now()
 		p.signal(syscall.SIGKILL)
-		if e := p.wait(); e.code >= 0 {
-			if e.code != 0 {
-				t.Fatalf("exit %d before kill %d\n%s", e.code, len(kills)+1, e.err)
-			}
+		switch e := p.wait(); {
+		case e.code < 0:
+			kills = append(kills, at)
+		case e.code == 0:
 			t.Logf("done before kill %d", len(kills)+1)
-			continue
+		default:
+			t.Fatalf("exit %d before kill %d\n%s", e.code, len(kills)+1, e.err)
 		}
-		kills = append(kills, at)
 	}
 	r.upload(0, args...)
 	return kills
+}
+
+// gaps are how long each run lives.
+func (k killing) gaps(t *testing.T) []time.Duration {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	at := make([]time.Duration, k.kills)
+	for i := range at {
+		at[i] = time.Duration(rnd.Int64N(int64(k.over)))
+	}
+	slices.Sort(at)
+	for i := len(at) - 1; i > 0; i-- {
+		at[i] -= at[i-1]
+	}
+	return at
 }
 
 // TestKillAndResume proves that a crash costs what was in flight and nothing
@@ -59,7 +75,7 @@ func TestKillAndResume(t *testing.T) {
 	}
 	dir := files.write(t)
 	r := newRig(t, "-role", "platform", "-rate", "20MB").withToken()
-	kills := killing{kills: 5, longest: 3 * time.Second}.do(t, r, dir)
+	kills := killing{kills: 5, over: 6 * time.Second}.do(t, r, dir)
 	checkKills(t, r, files, kills)
 }
 

@@ -84,6 +84,7 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetErr(s.err)
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &dest.Mistake{Msg: err.Error(), Hint: "see '" + c.CommandPath() + " --help'"}
 	})

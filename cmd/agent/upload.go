@@ -181,7 +181,7 @@ func parseChecksum(s string) (transfer.Checksum, error) {
 
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (t *task) mode() show.Mode {

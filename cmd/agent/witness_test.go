@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -170,31 +172,50 @@ func unitOf(q platform.Request) (unit, bool) {
 const durable = 100 * time.Millisecond
 
 // noneTwice checks that nothing the server had acknowledged long enough before
-// a kill was sent again after it.
+// a kill was sent again after it. What was answered after the kill that ended
+// its sender was acknowledged to nobody.
 func noneTwice(t *testing.T, all []platform.Request, kills []time.Time) {
 	t.Helper()
-	safe := map[unit]time.Time{} // the first kill that the unit outlived
+	safe := map[unit]time.Time{} // the kill that the unit outlived
 	for _, q := range all {
 		u, ok := unitOf(q)
 		if !ok || q.Status != 200 {
 			continue
 		}
-		for _, k := range kills {
-			if q.Time.Before(k.Add(-durable)) && (safe[u].IsZero() || k.Before(safe[u])) {
-				safe[u] = k
-			}
+		if k, ok := firstAfter(kills, q.Start); ok && q.Time.Before(k.Add(-durable)) {
+			safe[u] = k
 		}
 	}
 	for _, q := range all {
 		u, ok := unitOf(q)
-		if k := safe[u]; ok && !k.IsZero() && q.Start.After(k) {
+		if k := safe[u]; ok && !k.IsZero() && q.Start.After(k.Add(durable)) {
 			t.Errorf("sent again after the kill at %s: %s", k.Format("05.000"), describe(q))
 		}
 	}
 }
 
+// firstAfter is the first of some instants, in order, that is after at.
+func firstAfter(instants []time.Time, at time.Time) (time.Time, bool) {
+	for _, k := range instants {
+		if k.After(at) {
+			return k, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// tell logs the requests since mark when the test fails.
+func (r *rig) tell(mark int) {
+	if r.t.Failed() {
+		for _, q := range r.requests(mark) {
+			r.t.Log(describe(q))
+		}
+	}
+}
+
 func describe(q platform.Request) string {
-	return fmt.Sprintf("%s %s part %d of %s: %d %s at %s", q.Op, q.Key, q.Part, q.UploadID, q.Status, q.Code, q.Time.Format("05.000"))
+	return fmt.Sprintf("%s %s part %d of %s: %d %s from %s to %s", q.Op, q.Key, q.Part, q.UploadID,
+		q.Status, q.Code, q.Start.Format("05.000"), q.Time.Format("05.000"))
 }
 
 // acked waits until n parts of key are acknowledged so long ago that they are

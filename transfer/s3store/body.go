@@ -23,7 +23,7 @@ type buffers struct {
 }
 
 func (b *buffers) get(n int64) *[]byte {
-	c := bits.Len64(uint64(max(n, 4096) - 1)) //nolint:gosec // positive
+	c := bits.Len64(uint64(max(n, 4096) - 1))
 	if p, ok := b.pools[c].Get().(*[]byte); ok {
 		return p
 	}

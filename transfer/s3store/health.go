@@ -59,27 +59,42 @@ func (h *health) wait(ctx context.Context, stop <-chan struct{}) error {
 	}
 }
 
-// answered closes the circuit: the store answered, though perhaps not as hoped.
-func (h *health) answered() {
+// answered closes the circuit: the store answered, though not as hoped.
+func (h *health) answered(event func(transfer.Event)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.probing {
-		h.probing = false
-		h.broadcast()
-	}
+	h.isUp(event)
 }
 
 func (h *health) succeeded(event func(transfer.Event)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ok, h.lastOK, h.down, h.row = true, time.Now(), time.Time{}, 0
-	if h.probing {
-		h.probing = false
-		h.broadcast()
-	}
+	h.ok, h.lastOK = true, time.Now()
+	h.isUp(event)
+}
+
+// isUp ends what failures began. The caller holds mu.
+func (h *health) isUp(event func(transfer.Event)) {
+	h.down, h.row = time.Time{}, 0
+	h.letNext()
 	if h.told {
 		h.told = false
 		event(transfer.Event{Kind: transfer.Going})
+	}
+}
+
+// release lets the next one try, where a try ended without telling anything of
+// the store.
+func (h *health) release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.letNext()
+}
+
+func (h *health) letNext() {
+	if h.probing {
+		h.probing = false
+		h.broadcast()
 	}
 }
 

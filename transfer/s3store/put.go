@@ -42,7 +42,7 @@ func (s *Store) Put(ctx context.Context, in transfer.PutInput) (transfer.PutOutp
 		if err := s.discard(ctx, &in, up); err != nil {
 			return transfer.PutOutput{}, err
 		}
-		open = false
+		up, open = transfer.Upload{}, false
 	}
 	if !open && in.Item.Stat.Size <= s.PartSize(in.Item.Stat.Size) {
 		return s.putWhole(ctx, &in)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 const (
-	maxAttempts = 10 // while the store is otherwise well
+	maxAttempts = 10  // while the store is otherwise well
+	maxSlowed   = 100 // likewise, where it asked to be spared: that is not about one object
 	maxCorrupt  = 3
 	backoffBase = 250 * time.Millisecond
 	backoffCap  = 30 * time.Second
@@ -46,6 +48,7 @@ func (s *Store) send(ctx context.Context, op, key string, attempt func(context.C
 			return nil
 		}
 		if ctx.Err() != nil {
+			s.health.release()
 			return t.fail(context.Cause(ctx))
 		}
 		again, err := t.judge(ctx, cr, began, err)
@@ -68,7 +71,11 @@ func (s *Store) ready(ctx context.Context) (aws.Credentials, error) {
 	if cr, err := s.o.Credentials.Retrieve(ctx); err == nil {
 		return cr, nil
 	}
-	return s.waitKey(ctx)
+	cr, err := s.waitKey(ctx)
+	if err != nil {
+		s.health.release()
+	}
+	return cr, err
 }
 
 // waitKey waits for live credentials until ctx ends, stop is closed or the
@@ -106,7 +113,7 @@ func (s *Store) waitKey(ctx context.Context) (aws.Credentials, error) {
 	default:
 		// Of err only what the sources said is of use: its chain ends in the
 		// context that was ended to stop waiting.
-		return cr, fmt.Errorf("%w: %v", transfer.ErrCredentials, err)
+		return cr, fmt.Errorf("%w: %v", transfer.ErrCredentials, err) //nolint:errorlint // see above
 	}
 }
 
@@ -114,7 +121,8 @@ func (s *Store) waitKey(ctx context.Context) (aws.Credentials, error) {
 type try struct {
 	s       *Store
 	op, key string
-	count   int // attempts that failed while the store was otherwise well
+	count   int       // attempts that failed while the store was otherwise well
+	since   time.Time // of the failure before, or of the first attempt's beginning
 	corrupt int
 	skewed  bool
 	asked   bool // the provider was asked whether AccessDenied was expiry
@@ -128,7 +136,15 @@ func (t *try) fail(err error) error {
 // when it says yes it has waited as long as is right.
 func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, err error) (again bool, _ error) {
 	f := read(err)
-	switch classify(f, t.s.health.everOK()) {
+	c := classify(f, t.s.health.everOK())
+	switch {
+	case c == transient: // its failure is noted below
+	case f.Status != 0 || c == corrupt:
+		t.s.health.answered(t.s.o.Event)
+	default:
+		t.s.health.release()
+	}
+	switch c {
 	case deadKey:
 		return t.dead(ctx, cr, f)
 	case suspect:
@@ -148,9 +164,14 @@ func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, er
 		}
 		return t.pause(ctx, f)
 	case transient:
-		if t.s.health.okSince(began) {
+		// Between two of its own attempts, too: these fail in a moment.
+		if t.since.IsZero() {
+			t.since = began
+		}
+		well := t.s.health.okSince(t.since)
+		if t.since = time.Now(); well {
 			t.count++
-			if t.count >= maxAttempts {
+			if t.count >= maxAttempts && !slowed(f) || t.count >= maxSlowed {
 				return false, f
 			}
 		}
@@ -167,6 +188,11 @@ func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, er
 		}
 		return false, f
 	}
+}
+
+// slowed tells a store with too much to do from one that fails at something.
+func slowed(f *Fault) bool {
+	return f.Status == http.StatusServiceUnavailable || f.Status == http.StatusTooManyRequests
 }
 
 // dead gives a refused key back. A key that never worked is a wrong one rather
@@ -233,7 +259,7 @@ func (t *try) another(ctx context.Context, cr aws.Credentials) bool {
 func (t *try) pause(ctx context.Context, f *Fault) (bool, error) {
 	n := min(t.s.health.streak()+t.count+t.corrupt, 10)
 	d := min(backoffBase<<n, backoffCap)
-	r := rand.Float64 //nolint:gosec // jitter, not a secret
+	r := rand.Float64
 	if t.s.o.Seed != nil {
 		r = t.s.o.Seed
 	}

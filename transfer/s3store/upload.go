@@ -5,13 +5,16 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"agent/transfer"
 	"agent/transfer/checksum"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/feature/s3/manager" //nolint:staticcheck // its successor reads bodies through buffers and lacks LeavePartsOnError: it would read journalled parts again
+	// It is deprecated, and kept: its successor reads bodies through buffers and lacks
+	// LeavePartsOnError, so it would read journalled parts again.
+	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -22,6 +25,14 @@ var errStartOver = errors.New("the upload is gone from the store")
 
 // putParts drives manager over a client that answers from the journal.
 func (s *Store) putParts(ctx context.Context, in *transfer.PutInput, up transfer.Upload, open bool) (transfer.PutOutput, error) {
+	var told atomic.Int64 // of bytes saved and moved
+	event := in.Event
+	in.Event = func(e transfer.Event) {
+		if e.Kind == transfer.Moved || e.Kind == transfer.Saved {
+			told.Add(e.Bytes)
+		}
+		event(e)
+	}
 	for range 3 {
 		if open {
 			out, done, err := s.witness(ctx, in, &up)
@@ -39,7 +50,10 @@ func (s *Store) putParts(ctx context.Context, in *transfer.PutInput, up transfer
 		if !errors.Is(err, errStartOver) {
 			return out, err
 		}
-		in.Event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key, Err: err,
+		if n := told.Swap(0); n != 0 {
+			event(transfer.Event{Kind: transfer.Moved, Key: in.Item.Key, Bytes: -n}) // it all goes again
+		}
+		event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key, Err: err,
 			Text: "the upload that was begun is gone from the store: it starts over"})
 		if err := in.Journal.Forget(in.Item.Key); err != nil {
 			return out, localFault(in.Item.Key, err)
@@ -100,7 +114,7 @@ type partClient struct {
 	err   error           // the first error, which manager wraps or loses
 }
 
-var _ manager.UploadAPIClient = (*partClient)(nil) //nolint:staticcheck // see the import
+var _ manager.UploadAPIClient = (*partClient)(nil)
 
 // fail notes the first error and ends the item's other parts, which manager
 // would let run on.

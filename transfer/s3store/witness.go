@@ -26,9 +26,15 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 	switch {
 	case isCode(err, "NoSuchUpload"):
 		if int64(len(up.Parts)) == (up.Stat.Size+up.PartSize-1)/up.PartSize {
+			if up.Stat != in.Item.Stat {
+				return out, false, nil // touched since: its parts are compared before anything is settled
+			}
 			sum64, _ := compose(up.Parts)
-			out, err = s.settle(ctx, in, *up, sum64)
-			return out, err == nil, err
+			if out, err = s.settle(ctx, in, *up, sum64); err != nil {
+				return out, false, err
+			}
+			in.Event(transfer.Event{Kind: transfer.Saved, Key: up.Key, Bytes: up.Stat.Size})
+			return out, true, nil
 		}
 		return out, false, errStartOver
 	case errors.Is(err, transfer.ErrStopped), ctx.Err() != nil, transfer.Fatal(err):
@@ -36,7 +42,7 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 	case err != nil:
 		// Denied, not implemented, or otherwise no witness: the journal does.
 		s.noListParts.Store(true)
-		return out, false, nil
+		return out, false, nil //nolint:nilerr // no witness is no error
 	}
 	parts, err := s.agree(in, up, listed)
 	if err != nil {
@@ -121,7 +127,7 @@ func (s *Store) Discard(ctx context.Context, j transfer.Journal, up transfer.Upl
 }
 
 func (s *Store) discard(ctx context.Context, in *transfer.PutInput, up transfer.Upload) error {
-	err := error(nil)
+	var err error
 	if s.noAbort.Load() {
 		err = transfer.ErrDenied
 	} else {

@@ -184,7 +184,7 @@ func checkKey(key string) *Mistake {
 	if m := dots(key); m != nil {
 		return m
 	}
-	bad := func(r rune) bool { return unicode.IsControl(r) }
+	bad := unicode.IsControl
 	switch {
 	case strings.HasPrefix(key, "/") || strings.Contains(key, "//"):
 		return &Mistake{Msg: fmt.Sprintf("%q has an empty part", key), Hint: "write one slash between two parts"}

@@ -101,7 +101,7 @@ func prepare(path string) error {
 // Redact registers a secret that must not come into the log.
 func (l *Log) Redact(secret string) { l.o.Redactor.Redact(secret) }
 
-// Info, Warn, Error and Debug write one line: text, then pairs of keys and
+// Info writes one line, as Warn, Error and Debug do: text, then pairs of keys and
 // values. Debug does so only if the log is verbose.
 func (l *Log) Info(text string, pairs ...any) { l.line("info", text, pairs) }
 

@@ -162,7 +162,7 @@ func TestAnOpenLogThatOthersCouldReadIsClosedToThem(t *testing.T) {
 		t.Skip("has no modes")
 	}
 	path := filepath.Join(t.TempDir(), "job.log")
-	if err := os.WriteFile(path, []byte("old\n"), 0o644); err != nil { //nolint:gosec // that is the case
+	if err := os.WriteFile(path, []byte("old\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	l, err := Open(path, Options{Now: at})

@@ -1,0 +1,145 @@
+//go:build long && linux
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLongKillAndResume is TestKillAndResume at the size of a day's work: two
+// files of 300 MiB and 3,000 small ones, killed at 20 random instants of the
+// 33 s that they take. All that was sent is at most 1.5 times the data.
+func TestLongKillAndResume(t *testing.T) {
+	files := awkward().with("large/one.tif", 300<<20).with("large/two.tif", 300<<20)
+	for i := range 3000 {
+		files.with(fmt.Sprintf("small/%04d", i), 1000+i)
+	}
+	dir := files.write(t)
+	r := newRig(t, "-role", "platform", "-rate", "20MB").withToken()
+	kills := killing{kills: 20, over: 33 * time.Second}.do(t, r, dir)
+	if ratio := checkKills(t, r, files, kills); ratio > 1.5 {
+		t.Errorf("sent %.3f times the data, want at most 1.5", ratio)
+	}
+}
+
+// TestLongTokensRotate is TestTokensRotate with tokens of 5 s under an upload
+// of a minute.
+func TestLongTokensRotate(t *testing.T) {
+	files := tree{}.with("one.tif", 60<<20).with("two.tif", 40<<20)
+	for i := range 500 {
+		files.with(fmt.Sprintf("small/%03d", i), 10_000)
+	}
+	r := newRig(t, "-token-life", "5s", "-rate", "1800kB")
+	config, err := r.sb.ProcessConfig(r.home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.env = append(r.env, "AWS_CONFIG_FILE="+config)
+	began := time.Now()
+	r.upload(0, "--parallel", "2", "--part-size", "5MiB", files.write(t))
+	t.Logf("it took %v", time.Since(began))
+	r.holds(files)
+	rotations(t, r, 10)
+}
+
+// TestLongUnreachable proves that an endpoint where nobody listens is given up
+// a minute after the start, with 5 and a hint.
+func TestLongUnreachable(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t).withToken()
+	began := time.Now()
+	e := r.upload(5, "--endpoint", nobody, tree{}.with("a", 1).write(t))
+	t.Logf("it gave up after %v\n%s", time.Since(began), e.err)
+	if !strings.Contains(e.err, "nothing listens at that address and port") || !strings.Contains(e.err, "could not be reached") {
+		t.Errorf("it says\n%s", e.err)
+	}
+}
+
+// TestLongWitnesses has two more clients that we did not write read back what
+// was uploaded.
+func TestLongWitnesses(t *testing.T) {
+	files := awkward().with("parts.tif", 20<<20).and(tree{"empty": {}})
+	for _, name := range []string{"line\nbreak", "cr\rhere"} {
+		delete(files, name) // s3cmd asks for another key
+	}
+	r := newRig(t, "-role", "full").withToken()
+	r.upload(0, files.write(t))
+	from := "s3://" + r.sb.Bucket() + "/" + r.prefix
+
+	t.Run("awscli", func(t *testing.T) {
+		to := t.TempDir()
+		other(t, r.env, "/usr/bin/aws", "aws", "--endpoint-url", r.sb.Endpoint(), "s3", "cp", "--no-progress", "--recursive", from, to)
+		sameFiles(t, to, files)
+	})
+	t.Run("s3cmd", func(t *testing.T) {
+		to := t.TempDir()
+		host := strings.TrimPrefix(r.sb.Endpoint(), "http://")
+		config := filepath.Join(r.home, "s3cfg")
+		text := fmt.Sprintf("[default]\naccess_key = %s\nsecret_key = %s\naccess_token = %s\nhost_base = %s\nhost_bucket = %s\nuse_https = False\nbucket_location = %s\nsignature_v2 = False\n",
+			value(r.env, "AWS_ACCESS_KEY_ID"), value(r.env, "AWS_SECRET_ACCESS_KEY"), value(r.env, "AWS_SESSION_TOKEN"), host, host, r.sb.Env["AWS_REGION"])
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		other(t, cleanEnv(r.home, r.state), "/usr/bin/s3cmd", "s3cmd", "-c", config, "--no-progress", "get", "--recursive", from, to+"/")
+		sameFiles(t, to, files)
+	})
+}
+
+// other runs another client. One that is not installed skips the test, but not
+// where all of them must be.
+func other(t *testing.T, env []string, names ...string) {
+	t.Helper()
+	path, err := exec.LookPath(names[0])
+	if err != nil {
+		path, err = exec.LookPath(names[1])
+	}
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	cmd := exec.Command(path, names[2:]...)
+	cmd.Env = env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", names[1], err, out)
+	}
+}
+
+// sameFiles checks that dir has exactly the files of want.
+func sameFiles(t *testing.T, dir string, want tree) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		n++
+		name, _ := filepath.Rel(dir, path)
+		b, err := os.ReadFile(path)
+		if string(b) != string(want[filepath.ToSlash(name)]) {
+			t.Errorf("%q differs", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n != len(want) {
+		t.Errorf("%d files came back, want %d", n, len(want))
+	}
+}

@@ -1,0 +1,182 @@
+package s3store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"agent/transfer"
+	"agent/transfer/storetest"
+)
+
+// big is a body of three parts.
+func big() []byte { return bytes.Repeat([]byte("0123456789abcdef"), (2*MinPartSize+1600)/16) }
+
+// What is not S3's answer is trouble on the way, for every operation of a put.
+func TestAnswersThatAreNotS3s(t *testing.T) {
+	for _, op := range []string{opPut, opCreate, opPart, opComplete} {
+		for name, fault := range map[string]storetest.Fault{
+			"html": storetest.HTML(), "no etag": storetest.Header("ETag", ""), "garbage": storetest.Garbage(),
+			"reset": storetest.Reset(false), "503": storetest.Refuse(503, ""), "lost": storetest.Reset(true),
+			"200 with an error": storetest.Refuse(200, "InternalError"),
+		} {
+			t.Run(op+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(nil)
+					r.faults.On(1, storetest.Op(op), fault)
+					body := big()
+					if op == opPut {
+						body = body[:1000]
+					}
+					r.mustPut(t, "k", body)
+					if _, sum := r.told(transfer.Moved); sum != int64(len(body)) {
+						t.Errorf("%d bytes moved in the end, of %d", sum, len(body))
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestWrongSumInTheAnswer(t *testing.T) {
+	for _, tt := range []struct{ times, want int }{{1, 2}, {maxCorrupt, maxCorrupt + 1}, {100, maxCorrupt + 1}} {
+		t.Run(fmt.Sprint(tt.times), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(nil)
+				for n := range tt.times {
+					r.faults.On(n+1, nil, storetest.Header("x-amz-checksum-crc64nvme", "AAAAAAAAAAA="))
+				}
+				out, err := r.put(t, "k", []byte("body"))
+				if failed := tt.times > maxCorrupt; failed != errors.Is(err, errBadAnswer) || failed == (err == nil) || failed == out.Verified {
+					t.Errorf("%+v, %v", out, err)
+				}
+				if n := r.s3.count(opPut); n != tt.want {
+					t.Errorf("sent %d times", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAnswerWithoutASumVerifiesNothing(t *testing.T) {
+	r := newRig(nil)
+	r.s3.noSums = true
+	if out := r.mustPut(t, "k", []byte("body")); out.Verified {
+		t.Error("verified by what?")
+	}
+}
+
+func TestChecksumStepsDown(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refuses []string
+		want    transfer.Checksum
+	}{
+		{"one", []string{"nvme"}, transfer.CRC32C},
+		{"all", []string{"nvme", "crc32c"}, transfer.NoChecksum},
+	} {
+		for _, size := range []int{10, 2*MinPartSize + 1600} {
+			t.Run(fmt.Sprint(tt.name, size), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(nil)
+					r.faults.On(0, func(req *http.Request) bool {
+						return slices.ContainsFunc(tt.refuses, func(s string) bool {
+							h := strings.ToLower(fmt.Sprint(req.Header))
+							return strings.Contains(h, "x-amz-checksum-"+s) || strings.Contains(h, "x-amz-checksum-crc64"+s) ||
+								strings.Contains(h, "algorithm:[crc64"+s) || strings.Contains(h, "algorithm:["+s)
+						})
+					}, storetest.Refuse(400, "InvalidArgument"))
+					r.mustPut(t, "k", big()[:size])
+					if r.Checksum() != tt.want {
+						t.Errorf("in use: %v", r.Checksum())
+					}
+					if n, _ := r.told(transfer.Notice); n != len(tt.refuses) {
+						t.Errorf("%d notices", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestChecksumStaysOnceProven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		r.mustPut(t, "first", nil)
+		r.faults.On(0, nil, storetest.Refuse(400, "InvalidRequest"))
+		if _, err := r.put(t, "k", nil); err == nil || r.Checksum() != transfer.CRC64NVME {
+			t.Errorf("%v, in use: %v", err, r.Checksum())
+		}
+	})
+}
+
+// page answers a listing.
+func page(xml string) storetest.Fault {
+	return storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+		return good(req, "<ListBucketResult>"+xml+"</ListBucketResult>"), nil
+	}}
+}
+
+func entry(key string) string {
+	return "<Contents><Key>" + url.QueryEscape(key) + "</Key><Size>1</Size><ETag>e</ETag></Contents>"
+}
+
+func TestListings(t *testing.T) {
+	const head, more = "<Name>b</Name>", "<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>"
+	const escaped = "<EncodingType>url</EncodingType>"
+	for _, tt := range []struct {
+		name  string
+		after string
+		pages []string
+		want  []string
+		err   error
+	}{
+		{name: "empty", pages: []string{head}},
+		{name: "pages", pages: []string{head + entry("a") + fmt.Sprintf(more, "t1"), head + fmt.Sprintf(more, "t2"), head + entry("b")}, want: []string{"a", "b"}},
+		{name: "url-encoded", pages: []string{head + escaped + entry("a b") + entry("a+ü%") + entry("a/é&<")}, want: []string{"a b", "a+ü%", "a/é&<"}},
+		{name: "plain", pages: []string{head + "<Contents><Key>a+%20b</Key></Contents>"}, want: []string{"a+%20b"}},
+		{name: "unsorted", pages: []string{head + entry("b") + entry("a")}, want: []string{"b"}, err: transfer.ErrUnsorted},
+		{name: "twice", pages: []string{head + entry("b") + entry("b")}, want: []string{"b"}, err: transfer.ErrUnsorted},
+		{name: "before where it was to begin", after: "m", pages: []string{head + entry("a")}, err: transfer.ErrUnsorted},
+		{name: "no token", pages: []string{head + entry("a") + "<IsTruncated>true</IsTruncated>"}, want: []string{"a"}, err: errEndless},
+		{name: "the same token", pages: []string{head + entry("a") + fmt.Sprintf(more, "t"), head + fmt.Sprintf(more, "t")}, want: []string{"a"}, err: errEndless},
+		{name: "not a listing", pages: []string{"", head + entry("a")}, want: []string{"a"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(nil)
+				for n, xml := range tt.pages {
+					r.faults.On(n+1, nil, page(xml))
+				}
+				var got []string
+				var last error
+				for obj, err := range r.List(t.Context(), "", tt.after) {
+					if last = err; err == nil {
+						got = append(got, obj.Key)
+					}
+				}
+				if !slices.Equal(got, tt.want) || !errors.Is(last, tt.err) {
+					t.Errorf("%q, %v", got, last)
+				}
+			})
+		})
+	}
+}
+
+func TestPortalIsNoEmptyListing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		r.faults.On(0, nil, storetest.HTML())
+		for obj, err := range r.List(t.Context(), "", "") {
+			if !errors.Is(err, transfer.ErrUnreachable) {
+				t.Errorf("%+v, %v", obj, err)
+			}
+		}
+	})
+}
