@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,8 +42,7 @@ func TestNoSecretAnywhere(t *testing.T) {
 	} {
 		written = append(written, r.run(append(append([]string{"upload"}, args...), r.dest)...))
 	}
-	wrong := append([]string{}, direct...)
-	r.env = append(wrong, "AWS_SESSION_TOKEN="+value(direct, "AWS_SESSION_TOKEN")+"x")
+	r.env = append(slices.Clip(direct), "AWS_SESSION_TOKEN="+value(direct, "AWS_SESSION_TOKEN")+"x")
 	written = append(written, r.run("upload", "-vv", dir, r.dest+"/wrong"))
 
 	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
