@@ -25,6 +25,7 @@ type RunOptions struct {
 	Event       func(Event)             // never blocks
 	Found       bool                    // emit Found for what the plan yields; off where Count does
 	Stop        <-chan struct{}         // closed: take nothing new, finish what is in flight
+	Mark        Mark                    // the one the plan was made with
 	Open        func(path string) (File, error)
 }
 
@@ -56,7 +57,7 @@ func Run(ctx context.Context, steps iter.Seq[Step], store Store, j RunJournal, o
 	whole := ctx
 	g, ctx := errgroup.WithContext(whole)
 	r := &runner{o: o, store: store, journal: j, group: g, ahead: make(chan Step, stepsAhead),
-		finished: make(chan outcome, o.Items), zarr: map[string]*zarrStore{}}
+		finished: make(chan outcome, o.Items), zarr: map[string]*zarrStore{}, low: lowWater{last: o.Mark.Merged}}
 	g.Go(func() error { return r.produce(ctx, steps) })
 	r.dispatch(ctx)
 	err := g.Wait()
@@ -195,7 +196,7 @@ func (r *runner) drain() {
 // take does with one step what it says.
 func (r *runner) take(ctx context.Context, s Step) {
 	r.steps++
-	if r.steps%markEvery == 0 {
+	if r.steps%markEvery == 0 && !r.o.Mark.All {
 		if err := r.mark(false, false); err != nil {
 			r.group.Go(func() error { return err })
 			return
@@ -206,6 +207,7 @@ func (r *runner) take(ctx context.Context, s Step) {
 	case Failed:
 		r.failed++
 		r.zarrOf(s.Item).fail()
+		r.low.add(s.Item.Key) // and never done: what lies there was not held against the store
 		r.o.Event(e)
 		return
 	case Ignored:
@@ -315,7 +317,7 @@ func (r *runner) stopped() bool {
 // mark notes in the journal how far the plan holds. planned: it was seen whole.
 func (r *runner) mark(planned, finished bool) error {
 	m := Mark{Merged: r.low.key(), Finished: finished}
-	if planned && r.low.idle() {
+	if planned && r.low.idle() || r.o.Mark.All {
 		m = Mark{All: true, Finished: finished}
 	}
 	if m == (Mark{}) {

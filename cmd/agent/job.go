@@ -197,7 +197,7 @@ func (s *session) transfer(ctx context.Context) error {
 		HTTP: s.http, SlowHTTP: s.slow, Parallel: s.o.parallel, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
 		Checksum: s.checksum, SignPayload: s.o.signPayload,
 		Patience: s.orForever(s.o.patience), KeyPatience: s.orForever(s.o.waitCreds),
-		FirstKeyPatience: s.firstWait(),
+		FirstPatience: s.firstPatience(), FirstKeyPatience: s.firstWait(),
 		Event:            s.event, Stop: stopper.stop,
 	})
 	if s.store.Plain() && !s.o.signPayload {
@@ -217,6 +217,14 @@ func (s *session) transfer(ctx context.Context) error {
 		return err
 	}
 	return s.send(ctx, mark)
+}
+
+// firstPatience is how long the first answer may take.
+func (s *session) firstPatience() time.Duration {
+	if s.o.patience > 0 {
+		return min(s.o.patience, time.Minute)
+	}
+	return time.Minute
 }
 
 // firstWait is how long to wait for the first credentials: nobody watches a job
@@ -243,7 +251,7 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	}
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
 		Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
-		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop,
+		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Mark: mark,
 	})
 	if n := s.unverified.Load(); n > 0 && s.checksum != transfer.NoChecksum {
 		s.event(transfer.Event{Kind: transfer.Notice,

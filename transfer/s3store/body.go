@@ -40,14 +40,16 @@ func (b *buffers) put(p *[]byte) {
 type slice struct {
 	io.ReaderAt
 	size   int64
+	twice  bool // not buffered: read once for its sum, and again to be sent
 	sum64  uint64
 	sum32c uint32
 	moved  func(int64) // told what is read to be sent, less what must be sent again
 
 	mu      sync.Mutex
 	pos     int64
-	counted int64 // what moved was told of this attempt
-	over    bool  // the attempt has ended: the transport may read no more
+	counted int64  // what moved was told of this attempt
+	again   uint64 // of a body that is not buffered: the sum of what was read so far
+	over    bool   // the attempt has ended: the transport may read no more
 	free    func()
 }
 
@@ -58,7 +60,7 @@ var errOver = errors.New("body read after its request ended")
 func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, error) {
 	p := &slice{size: size, free: func() {}, moved: func(int64) {}}
 	if size > b.share {
-		p.ReaderAt = io.NewSectionReader(r, off, size)
+		p.ReaderAt, p.twice = io.NewSectionReader(r, off, size), true
 		return p, p.scan(b, sum32c)
 	}
 	buf := b.get(size)
@@ -105,6 +107,13 @@ func (p *slice) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := p.ReadAt(b[:min(int64(len(b)), p.size-p.pos)], p.pos)
+	if p.twice {
+		p.again = checksum.Update64(p.again, b[:n])
+		if p.pos+int64(n) == p.size && p.again != p.sum64 {
+			// The last bytes stay here, so the store can't take it for whole.
+			return 0, errRewritten
+		}
+	}
 	p.pos += int64(n)
 	p.counted += int64(n)
 	p.moved(int64(n))
@@ -132,6 +141,9 @@ func (p *slice) Seek(offset int64, whence int) (int64, error) {
 		p.counted = offset
 	}
 	p.pos = offset
+	if offset == 0 {
+		p.again = 0
+	}
 	return offset, nil
 }
 
@@ -139,7 +151,7 @@ func (p *slice) Seek(offset int64, whence int) (int64, error) {
 func (p *slice) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pos, p.counted, p.over = 0, 0, false
+	p.pos, p.counted, p.again, p.over = 0, 0, 0, false
 }
 
 // end keeps the transport, which may outlive its request, from reading on;

@@ -162,7 +162,7 @@ func classifyTransport(f *Fault, answeredBefore bool) class {
 		return final
 	case errors.As(f.Err, &serialize), errors.Is(f.Err, errNotThroughSend):
 		return final
-	case errors.Is(f.Err, errShort):
+	case errors.Is(f.Err, transfer.ErrChanged):
 		return final
 	}
 	return transient
@@ -170,6 +170,10 @@ func classifyTransport(f *Fault, answeredBefore bool) class {
 
 // errShort is a file that has fewer bytes than it had.
 var errShort = fmt.Errorf("%w: it is shorter now", transfer.ErrChanged)
+
+// errRewritten is a file whose bytes differ between the read for the checksum
+// and the one for sending.
+var errRewritten = fmt.Errorf("%w: two reads differ", transfer.ErrChanged)
 
 func shortRead(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

@@ -23,7 +23,8 @@ type health struct {
 	lastOK  time.Time // when it last did
 	down    time.Time // since when it has not; zero while it does
 	row     int       // failures in a row
-	probing bool      // the circuit is open and somebody is trying
+	probe   int       // the ticket of whoever tries while the circuit is open; 0 for nobody
+	tickets int       // given out so far
 	told    bool      // a Waiting event is out
 	change  chan struct{}
 }
@@ -38,23 +39,30 @@ func (h *health) broadcast() {
 }
 
 // wait returns when a request may be tried: at once while the circuit is
-// closed, else one caller after the other.
-func (h *health) wait(ctx context.Context, stop <-chan struct{}) error {
+// closed, else one caller after the other. That one has a ticket, and must hand
+// it to succeeded, answered, failed or release.
+func (h *health) wait(ctx context.Context, stop <-chan struct{}) (ticket int, _ error) {
 	for {
 		h.mu.Lock()
-		if h.row < breakAfter || !h.probing {
-			h.probing = h.row >= breakAfter
+		if h.row < breakAfter {
 			h.mu.Unlock()
-			return nil
+			return 0, nil
+		}
+		if h.probe == 0 {
+			h.tickets++
+			ticket = h.tickets
+			h.probe = ticket
+			h.mu.Unlock()
+			return ticket, nil
 		}
 		c := h.change
 		h.mu.Unlock()
 		select {
 		case <-c:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		case <-stop:
-			return transfer.ErrStopped
+			return 0, transfer.ErrStopped
 		}
 	}
 }
@@ -76,7 +84,7 @@ func (h *health) succeeded(event func(transfer.Event)) {
 // isUp ends what failures began. The caller holds mu.
 func (h *health) isUp(event func(transfer.Event)) {
 	h.down, h.row = time.Time{}, 0
-	h.letNext()
+	h.letNext(h.probe)
 	if h.told {
 		h.told = false
 		event(transfer.Event{Kind: transfer.Going})
@@ -85,21 +93,21 @@ func (h *health) isUp(event func(transfer.Event)) {
 
 // release lets the next one try, where a try ended without telling anything of
 // the store.
-func (h *health) release() {
+func (h *health) release(ticket int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.letNext()
+	h.letNext(ticket)
 }
 
-func (h *health) letNext() {
-	if h.probing {
-		h.probing = false
+func (h *health) letNext(ticket int) {
+	if ticket != 0 && ticket == h.probe {
+		h.probe = 0
 		h.broadcast()
 	}
 }
 
 // failed notes a transient failure; the error says that patience is over.
-func (h *health) failed(f *Fault, event func(transfer.Event)) error {
+func (h *health) failed(ticket int, f *Fault, event func(transfer.Event)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
@@ -107,8 +115,7 @@ func (h *health) failed(f *Fault, event func(transfer.Event)) error {
 		h.down = now
 	}
 	h.row++
-	h.probing = false
-	h.broadcast()
+	h.letNext(ticket)
 	if h.row >= breakAfter && !h.told {
 		h.told = true
 		event(transfer.Event{Kind: transfer.Waiting, Text: "the store: " + f.Error()})

@@ -72,6 +72,7 @@ func (o HTTPOptions) setUp(t *http.Transport, roots *x509.CertPool, proxied func
 	dialer := &net.Dialer{
 		Timeout:         dial,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 6},
+		Control:         keepShort,
 	}
 	stall := cmp.Or(o.WriteTimeout, 60*time.Second)
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -61,20 +61,17 @@ func localFault(key string, err error) error {
 
 // lane takes the right to make one request with a body of n bytes.
 func (s *Store) lane(ctx context.Context, n int64) (release func(), err error) {
-	units := int64(smallPerLarge)
-	if n <= smallSize {
-		units = 1
-	}
-	if err := s.lanes.Acquire(ctx, units); err != nil {
-		return nil, context.Cause(ctx)
+	release, err = s.lanes.acquire(ctx, n)
+	if err != nil {
+		return nil, err
 	}
 	select {
 	case <-s.o.Stop:
-		s.lanes.Release(units)
+		release()
 		return nil, transfer.ErrStopped
 	default:
 	}
-	return func() { s.lanes.Release(units) }, nil
+	return release, nil
 }
 
 func (s *Store) putWhole(ctx context.Context, in *transfer.PutInput) (transfer.PutOutput, error) {
@@ -130,8 +127,11 @@ func (s *Store) putOnce(ctx context.Context, in *transfer.PutInput, p *slice, su
 		res.ETag = *out.ETag
 		return nil
 	})
-	if err == nil && sum != transfer.NoChecksum {
-		s.proven.Store(true)
+	if err == nil {
+		s.lanes.widen()
+		if sum != transfer.NoChecksum {
+			s.proven.Store(true)
+		}
 	}
 	return res, err
 }

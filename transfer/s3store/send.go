@@ -36,7 +36,7 @@ const (
 func (s *Store) send(ctx context.Context, op, key string, attempt func(context.Context) error) error {
 	t := try{s: s, op: op, key: key}
 	for {
-		cr, err := s.ready(ctx)
+		cr, err := t.ready(ctx)
 		if err != nil {
 			return t.fail(err)
 		}
@@ -48,7 +48,7 @@ func (s *Store) send(ctx context.Context, op, key string, attempt func(context.C
 			return nil
 		}
 		if ctx.Err() != nil {
-			s.health.release()
+			s.health.release(t.ticket)
 			return t.fail(context.Cause(ctx))
 		}
 		again, err := t.judge(ctx, cr, began, err)
@@ -59,21 +59,21 @@ func (s *Store) send(ctx context.Context, op, key string, attempt func(context.C
 }
 
 // ready waits until a request may be begun, and says with which key.
-func (s *Store) ready(ctx context.Context) (aws.Credentials, error) {
+func (t *try) ready(ctx context.Context) (cr aws.Credentials, err error) {
+	s := t.s
 	select {
 	case <-s.o.Stop:
-		return aws.Credentials{}, transfer.ErrStopped
+		return cr, transfer.ErrStopped
 	default:
 	}
-	if err := s.health.wait(ctx, s.o.Stop); err != nil {
-		return aws.Credentials{}, err
+	if t.ticket, err = s.health.wait(ctx, s.o.Stop); err != nil {
+		return cr, err
 	}
-	if cr, err := s.o.Credentials.Retrieve(ctx); err == nil {
+	if cr, err = s.o.Credentials.Retrieve(ctx); err == nil {
 		return cr, nil
 	}
-	cr, err := s.waitKey(ctx)
-	if err != nil {
-		s.health.release()
+	if cr, err = s.waitKey(ctx); err != nil {
+		s.health.release(t.ticket)
 	}
 	return cr, err
 }
@@ -121,6 +121,7 @@ func (s *Store) waitKey(ctx context.Context) (aws.Credentials, error) {
 type try struct {
 	s       *Store
 	op, key string
+	ticket  int       // of the attempt, see health.wait
 	count   int       // attempts that failed while the store was otherwise well
 	since   time.Time // of the failure before, or of the first attempt's beginning
 	corrupt int
@@ -142,7 +143,7 @@ func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, er
 	case f.Status != 0 || c == corrupt:
 		t.s.health.answered(t.s.o.Event)
 	default:
-		t.s.health.release()
+		t.s.health.release(t.ticket)
 	}
 	switch c {
 	case deadKey:
@@ -175,7 +176,7 @@ func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, er
 				return false, f
 			}
 		}
-		if err := t.s.health.failed(f, t.s.o.Event); err != nil {
+		if err := t.s.health.failed(t.ticket, f, t.s.o.Event); err != nil {
 			return false, err
 		}
 		return t.pause(ctx, f)

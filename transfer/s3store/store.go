@@ -18,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"golang.org/x/sync/semaphore"
 )
 
 // Limits of S3, by its documentation of November 2026.
@@ -73,7 +72,7 @@ type Options struct {
 type Store struct {
 	o         Options
 	client    *s3.Client
-	lanes     *semaphore.Weighted // Parallel*smallPerLarge units
+	lanes     *lanes
 	health    *health
 	bufs      buffers
 	skew      atomic.Int64  // nanoseconds the store's clock is ahead of ours
@@ -87,14 +86,6 @@ type Store struct {
 }
 
 var _ transfer.Store = (*Store)(nil)
-
-// A small request takes one unit of the lanes, a large one smallPerLarge: on a
-// link with latency, small objects need many requests at once and little
-// memory, large parts the opposite.
-const (
-	smallPerLarge = 4
-	smallSize     = 256 << 10 // bytes
-)
 
 // New returns a Store. It makes no request.
 func New(o Options) *Store {
@@ -118,7 +109,7 @@ func New(o Options) *Store {
 	}
 	s := &Store{
 		o:      o,
-		lanes:  semaphore.NewWeighted(int64(o.Parallel) * smallPerLarge),
+		lanes:  newLanes(o.Parallel),
 		health: newHealth(o.Patience, o.FirstPatience),
 		bufs:   buffers{share: max(o.Memory/int64(o.Parallel), smallSize)},
 	}

@@ -124,7 +124,9 @@ func (c *partClient) fail(err error) error {
 		c.err = err
 	}
 	c.mu.Unlock()
-	c.cancel(err)
+	if !errors.Is(err, transfer.ErrStopped) { // then what is in flight may finish
+		c.cancel(err)
+	}
 	return err
 }
 
@@ -266,6 +268,9 @@ func (c *partClient) putPart(ctx context.Context, num int32, p *slice) (etag str
 		}
 		return err
 	})
+	if err == nil {
+		c.s.lanes.widen()
+	}
 	if isCode(err, "NoSuchUpload") {
 		err = errors.Join(errStartOver, err)
 	}

@@ -44,7 +44,7 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 		s.noListParts.Store(true)
 		return out, false, nil //nolint:nilerr // no witness is no error
 	}
-	parts, err := s.agree(in, up, listed)
+	parts, err := s.agree(ctx, in, up, listed)
 	if err != nil {
 		return out, false, err
 	}
@@ -53,7 +53,7 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 }
 
 // agree holds the journal's parts against the store's.
-func (s *Store) agree(in *transfer.PutInput, up *transfer.Upload, listed map[int32]listedPart) ([]transfer.Part, error) {
+func (s *Store) agree(ctx context.Context, in *transfer.PutInput, up *transfer.Upload, listed map[int32]listedPart) ([]transfer.Part, error) {
 	var parts []transfer.Part
 	for _, p := range up.Parts {
 		if l, ok := listed[p.Number]; ok && l.size == p.Size && bare(l.etag) == bare(p.ETag) {
@@ -69,7 +69,12 @@ func (s *Store) agree(in *transfer.PutInput, up *transfer.Upload, listed map[int
 		if size := min(up.PartSize, up.Stat.Size-off); size != l.size {
 			continue
 		}
+		release, err := s.lane(ctx, l.size) // for its memory
+		if err != nil {
+			return nil, &transfer.Error{Op: opParts, Key: up.Key, Err: err}
+		}
 		p, err := s.bufs.load(in.Body, off, l.size, false)
+		release()
 		if err != nil {
 			return nil, &transfer.Error{Op: "read", Key: up.Key, Path: in.Item.Path, Err: err}
 		}
