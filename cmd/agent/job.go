@@ -198,7 +198,7 @@ func (s *session) transfer(ctx context.Context) error {
 		Checksum: s.checksum, SignPayload: s.o.signPayload,
 		Patience: s.orForever(s.o.patience), KeyPatience: s.orForever(s.o.waitCreds),
 		FirstPatience: s.firstPatience(), FirstKeyPatience: s.firstWait(),
-		Event:            s.event, Stop: stopper.stop,
+		Event: s.event, Stop: stopper.stop,
 	})
 	if s.store.Plain() && !s.o.signPayload {
 		s.event(transfer.Event{Kind: transfer.Notice,
