@@ -57,9 +57,11 @@ func Run(ctx context.Context, steps iter.Seq[Step], store Store, j RunJournal, o
 	whole := ctx
 	g, ctx := errgroup.WithContext(whole)
 	r := &runner{o: o, store: store, journal: j, group: g, ahead: make(chan Step, stepsAhead),
-		finished: make(chan outcome, o.Items), zarr: map[string]*zarrStore{}, low: lowWater{last: o.Mark.Merged}}
+		finished: make(chan outcome, o.Items), todo: make(chan outcome, o.Items),
+		zarr: map[string]*zarrStore{}, low: lowWater{last: o.Mark.Merged}}
 	g.Go(func() error { return r.produce(ctx, steps) })
 	r.dispatch(ctx)
+	close(r.todo)
 	err := g.Wait()
 	r.drain()
 	if err == nil && r.stopped() {
@@ -114,6 +116,8 @@ type runner struct {
 	finished chan outcome
 	seenAll  bool // produce has yielded every step; read after its end
 
+	todo            chan outcome // started items; as many as may be busy fit, so it never blocks
+	workers         int
 	busy, busyLarge int
 	failed, left    int
 	steps           int
@@ -248,15 +252,23 @@ func (r *runner) start(ctx context.Context, s ticketed) {
 	if large {
 		r.busyLarge++
 	}
-	out := outcome{step: s, large: large}
-	r.group.Go(func() error {
-		out.err = r.item(ctx, s.Step)
-		r.finished <- out
+	if r.workers < r.busy {
+		r.workers++
+		r.group.Go(func() error { r.work(ctx); return nil })
+	}
+	r.todo <- outcome{step: s, large: large}
+}
+
+// work does one item after the other. A goroutine for each item would grow its
+// stack anew each time, which is a fifth of the CPU of small files.
+func (r *runner) work(ctx context.Context) {
+	for out := range r.todo {
+		out.err = r.item(ctx, out.step.Step)
 		if Fatal(out.err) {
-			return out.err
+			r.group.Go(func() error { return out.err }) // ends the others at once
 		}
-		return nil
-	})
+		r.finished <- out
+	}
 }
 
 // settle notes how an item ended.

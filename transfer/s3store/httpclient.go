@@ -105,6 +105,7 @@ func (o HTTPOptions) setUp(t *http.Transport, roots *x509.CertPool, proxied func
 	t.ForceAttemptHTTP2 = false
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
+	gather(t, dial)
 }
 
 // Do implements aws.HTTPClient. An error shows no password.

@@ -1,0 +1,137 @@
+// Command bench measures the agent: CPU, time, memory and requests of uploads
+// to a server that discards them, beside what the same bytes cost at least.
+//
+// All who take part in a contest are measured in turns, for several rounds, on
+// one core, with the server on another; what counts is the ratio within a
+// round, which a slow machine or a busy neighbour changes little.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := dispatch(ctx, args, stdout, stderr)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		return 2
+	}
+	fmt.Fprintf(stderr, "bench: %v\n", err)
+	return 1
+}
+
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 {
+		if child, ok := children[args[0]]; ok {
+			return child(ctx, args[1:], stdout, stderr)
+		}
+	}
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	return o.bench(ctx, stdout)
+}
+
+// options are the flags.
+type options struct {
+	agent  string
+	rounds int
+	only   string
+	scale  float64
+	dir    string
+	out    string
+	args   []string // as they were given, for the report
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	o := options{args: args}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.agent, "agent", "bin/agent", "`path` of the agent")
+	f.IntVar(&o.rounds, "rounds", 5, "how often each contest is held")
+	f.StringVar(&o.only, "only", "", "hold only the contests with these `names`: "+strings.Join(contestNames(), ","))
+	f.Float64Var(&o.scale, "scale", 1, "make the workloads so many times as large")
+	f.StringVar(&o.dir, "dir", "", "make the workloads below `DIR` (default: the system's temporary folder)")
+	f.StringVar(&o.out, "out", "", "write the report to `FILE` (default: bench/RESULTS.md after a full run, else nowhere)")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return o, fmt.Errorf("unexpected %q", f.Arg(0))
+	case o.rounds < 1 || !(o.scale > 0):
+		return o, errors.New("-rounds and -scale must be positive")
+	}
+	for _, name := range o.names() {
+		if !slices.Contains(contestNames(), name) {
+			return o, fmt.Errorf("no contest %q; there are %s", name, strings.Join(contestNames(), ", "))
+		}
+	}
+	if o.out == "" && o.only == "" && o.scale == 1 {
+		o.out = filepath.Join("bench", "RESULTS.md")
+	}
+	var err error
+	o.agent, err = filepath.Abs(o.agent)
+	return o, err
+}
+
+// names are the contests that were asked for; none are all.
+func (o options) names() []string {
+	if o.only == "" {
+		return nil
+	}
+	return strings.Split(o.only, ",")
+}
+
+// bench makes the workloads, holds the contests and reports.
+func (o options) bench(ctx context.Context, stdout io.Writer) (err error) {
+	if _, err := os.Stat(o.agent); err != nil {
+		return fmt.Errorf("%w: 'make build' makes it", err)
+	}
+	dir, err := os.MkdirTemp(o.dir, "agent-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	server, err := startSink(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer server.stop()
+	field := field{agent: o.agent, dir: dir, server: server}
+	rep := report{at: time.Now(), args: o.args, machine: describeMachine(ctx, o.agent)}
+	fmt.Fprintln(stdout, rep.machine)
+	for _, c := range contests {
+		if names := o.names(); names != nil && !slices.Contains(names, c.name) {
+			continue
+		}
+		fmt.Fprintf(stdout, "\n%s: making the files\n", c.name)
+		res, err := field.hold(ctx, c, o.scale, o.rounds, stdout)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		rep.results = append(rep.results, res)
+		fmt.Fprint(stdout, res.table())
+	}
+	if o.out == "" {
+		return nil
+	}
+	return os.WriteFile(o.out, []byte(rep.markdown()), 0o644) //nolint:gosec // a report to be read
+}

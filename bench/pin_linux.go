@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// cpus are those this process may use, at its start.
+var cpus = sync.OnceValue(func() []int {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil
+	}
+	var all []int
+	for i := range len(set) * 64 {
+		if set.IsSet(i) {
+			all = append(all, i)
+		}
+	}
+	return all
+})
+
+// clientCPU and serverCPU are two different CPUs; -1, for any, where there is
+// but one.
+func clientCPU() int {
+	if c := cpus(); len(c) > 1 {
+		return c[0]
+	}
+	return -1
+}
+
+func serverCPU() int {
+	if c := cpus(); len(c) > 1 {
+		return c[len(c)-1]
+	}
+	return -1
+}
+
+// startOn starts cmd on one CPU.
+func startOn(cmd *exec.Cmd, cpu int) error {
+	if cpu < 0 {
+		return cmd.Start()
+	}
+	started := make(chan error)
+	go func() {
+		// A child inherits the CPUs of the thread that starts it. This thread
+		// is never unlocked, so it ends with the goroutine and nobody else
+		// gets to run on it.
+		runtime.LockOSThread()
+		var set unix.CPUSet
+		set.Set(cpu)
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			started <- err
+			return
+		}
+		started <- cmd.Start()
+	}()
+	return <-started
+}
+
+// peakRSS is what the kernel says a process had in memory at the most. It
+// begins with what its parent had at the fork, so figures below our own size,
+// of about 10 MB, can't be seen.
+func peakRSS(p *os.ProcessState) int64 {
+	if u, ok := p.SysUsage().(*syscall.Rusage); ok {
+		return u.Maxrss << 10
+	}
+	return 0
+}

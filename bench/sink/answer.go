@@ -1,0 +1,169 @@
+package sink
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// checksums are the headers by which a client says what it sends, in canonical
+// form, and their names in XML.
+var checksums = [...]struct{ header, element string }{
+	{"X-Amz-Checksum-Crc64nvme", "ChecksumCRC64NVME"},
+	{"X-Amz-Checksum-Crc32c", "ChecksumCRC32C"},
+	{"X-Amz-Checksum-Crc32", "ChecksumCRC32"},
+	{"X-Amz-Checksum-Sha256", "ChecksumSHA256"},
+	{"X-Amz-Checksum-Sha1", "ChecksumSHA1"},
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == CountsPath {
+		s.writeCounts(w)
+		return
+	}
+	s.requests.Add(1)
+	switch r.Method {
+	case http.MethodPut:
+		s.put(w, r)
+	case http.MethodPost:
+		s.post(w, r)
+	case http.MethodDelete:
+		w.WriteHeader(http.StatusNoContent)
+	case http.MethodGet:
+		s.get(w, r)
+	default: // HEAD: nothing is ever there
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+// put takes an object or a part.
+func (s *Server) put(w http.ResponseWriter, r *http.Request) {
+	n, err := s.discard(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "IncompleteBody")
+		return
+	}
+	if framed := r.Header.Get("X-Amz-Decoded-Content-Length"); framed != "" {
+		n, _ = strconv.ParseInt(framed, 10, 64) // else the count will not match, which is seen
+	}
+	s.bytes.Add(n)
+	if strings.Contains(r.URL.RawQuery, "partNumber=") {
+		s.parts.Add(1)
+	} else {
+		s.objects.Add(1)
+	}
+	h := w.Header()
+	for _, c := range checksums {
+		if v := r.Header[c.header]; v != nil {
+			h[c.header] = v
+		}
+	}
+	h.Set("ETag", s.etag())
+	h["Content-Length"] = []string{"0"}
+}
+
+// post begins or completes an upload by parts.
+func (s *Server) post(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.discard(r); err != nil {
+		refuse(w, http.StatusBadRequest, "IncompleteBody")
+		return
+	}
+	bucket, key := names(r)
+	q := r.URL.Query()
+	switch {
+	case q.Has("uploads"):
+		for _, name := range []string{"X-Amz-Checksum-Algorithm", "X-Amz-Checksum-Type"} {
+			if v := r.Header[name]; v != nil {
+				w.Header()[name] = v
+			}
+		}
+		answer(w, "InitiateMultipartUploadResult", "Bucket", bucket, "Key", key, "UploadId", fmt.Sprintf("sink-%d", s.ids.Add(1)))
+	case q.Has("uploadId"):
+		s.objects.Add(1)
+		fields := []string{"Location", r.URL.Path, "Bucket", bucket, "Key", key, "ETag", s.etag()}
+		for _, c := range checksums {
+			if v := r.Header.Get(c.header); v != "" {
+				fields = append(fields, c.element, v, "ChecksumType", "FULL_OBJECT")
+			}
+		}
+		answer(w, "CompleteMultipartUploadResult", fields...)
+	default:
+		refuse(w, http.StatusNotImplemented, "NotImplemented")
+	}
+}
+
+// get answers listings, which are empty.
+func (s *Server) get(w http.ResponseWriter, r *http.Request) {
+	bucket, key := names(r)
+	q := r.URL.Query()
+	switch {
+	case key == "" && q.Get("list-type") == "2":
+		fields := []string{"Name", bucket, "Prefix", q.Get("prefix"), "KeyCount", "0", "MaxKeys", "1000", "IsTruncated", "false"}
+		if e := q.Get("encoding-type"); e != "" {
+			fields[3] = url.QueryEscape(fields[3])
+			fields = append(fields, "EncodingType", e)
+		}
+		answer(w, "ListBucketResult", fields...)
+	case q.Has("uploadId"):
+		refuse(w, http.StatusNotFound, "NoSuchUpload")
+	default:
+		refuse(w, http.StatusNotFound, "NoSuchKey")
+	}
+}
+
+// discard reads the body through a buffer that is used again, and counts it.
+func (s *Server) discard(r *http.Request) (n int64, err error) {
+	b := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(b)
+	for {
+		m, err := r.Body.Read(*b)
+		n += int64(m)
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// etag is new for every answer, and no MD5: nobody may take it for one.
+func (s *Server) etag() string { return fmt.Sprintf(`"%032x-1"`, s.ids.Add(1)) }
+
+// names are bucket and key of a path-style request.
+func names(r *http.Request) (bucket, key string) {
+	bucket, key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	return bucket, key
+}
+
+// answer writes an element with the given children: name, text, name, text, …
+func answer(w http.ResponseWriter, element string, fields ...string) {
+	w.Header().Set("Content-Type", "application/xml")
+	_, _ = w.Write(document(element, fields)) // who asked has gone
+}
+
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	_, _ = w.Write(document("Error", []string{"Code", code, "Message", "this server stores nothing"})) // likewise
+}
+
+func document(element string, fields []string) []byte {
+	var b bytes.Buffer
+	b.WriteString(xml.Header)
+	b.WriteString("<" + element + ">")
+	for i := 0; i+1 < len(fields); i += 2 {
+		b.WriteString("<" + fields[i] + ">")
+		_ = xml.EscapeText(&b, []byte(fields[i+1])) // a Buffer takes everything
+		b.WriteString("</" + fields[i] + ">")
+	}
+	b.WriteString("</" + element + ">")
+	return b.Bytes()
+}

@@ -1,0 +1,123 @@
+// Package sink is an S3 server that stores nothing: it takes objects and parts,
+// counts them and answers as S3 would, for as little CPU as can be. It checks no
+// signature and no checksum, and every listing is empty.
+package sink
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// CountsPath answers with the Counts as JSON. It is not counted itself, and no
+// client asks for it: a bucket has no name that begins with a dash.
+const CountsPath = "/-/counts"
+
+// Counts is what has come in since the start.
+type Counts struct {
+	Requests int64 `json:"requests"`
+	Objects  int64 `json:"objects"` // stored, by one PutObject or by parts
+	Parts    int64 `json:"parts"`
+	Bytes    int64 `json:"bytes"` // of objects and parts, without chunk framing
+	Conns    int64 `json:"conns"` // connections accepted
+}
+
+// Sub is what has come in since before.
+func (c Counts) Sub(before Counts) Counts {
+	return Counts{
+		Requests: c.Requests - before.Requests, Objects: c.Objects - before.Objects,
+		Parts: c.Parts - before.Parts, Bytes: c.Bytes - before.Bytes, Conns: c.Conns - before.Conns,
+	}
+}
+
+// Server is a running sink. It serves http and https at once, on two ports of
+// 127.0.0.1.
+type Server struct {
+	httpURL, httpsURL string
+	server            http.Server
+	serving           sync.WaitGroup
+	buffers           sync.Pool
+	ids               atomic.Int64
+
+	requests, objects, parts, bytes, conns atomic.Int64
+}
+
+// Start starts a sink, and writes the certificate that https clients have to
+// trust to caFile ("": no https).
+func Start(caFile string) (*Server, error) {
+	s := &Server{}
+	s.buffers.New = func() any { b := make([]byte, 256<<10); return &b }
+	s.server = http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: time.Minute,
+		Protocols:         new(http.Protocols),
+		ErrorLog:          log.New(io.Discard, "", 0), // clients that leave are nothing to report
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				s.conns.Add(1)
+			}
+		},
+	}
+	s.server.Protocols.SetHTTP1(true)
+	url, err := s.listen(nil)
+	if err != nil {
+		return nil, err
+	}
+	s.httpURL = "http://" + url
+	if caFile == "" {
+		return s, nil
+	}
+	cert, err := certificate(caFile)
+	if err == nil {
+		url, err = s.listen(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.httpsURL = "https://" + url
+	return s, nil
+}
+
+func (s *Server) listen(t *tls.Config) (addr string, err error) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	addr = l.Addr().String()
+	if t != nil {
+		l = tls.NewListener(l, t)
+	}
+	s.serving.Go(func() { _ = s.server.Serve(l) }) // ends by Close
+	return addr, nil
+}
+
+// URL of the http server, and of the https server ("" without one).
+func (s *Server) URL() (plain, secure string) { return s.httpURL, s.httpsURL }
+
+// Counts is what has come in so far.
+func (s *Server) Counts() Counts {
+	return Counts{
+		Requests: s.requests.Load(), Objects: s.objects.Load(), Parts: s.parts.Load(),
+		Bytes: s.bytes.Load(), Conns: s.conns.Load(),
+	}
+}
+
+// Close breaks all connections off and waits for the listeners to end.
+func (s *Server) Close() error {
+	err := s.server.Close()
+	s.serving.Wait()
+	return err
+}
+
+func (s *Server) writeCounts(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(s.Counts()) // who asked has gone
+}
