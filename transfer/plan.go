@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"strings"
+	"unicode"
 )
 
 // Step is an Entry and what is to be done about it.
@@ -60,8 +61,8 @@ type PlanOptions struct {
 // recordBatch records and one page of the listing.
 //
 // Where the store can't be listed, or not in order, the journal is trusted and
-// a Notice says so. Any other listing error ends the plan: it comes as the Err
-// of a last step.
+// a Notice says so. A listing error after which nothing else would fare better
+// ends the plan: it comes as the Err of a last step.
 func Plan(ctx context.Context, entries iter.Seq[Entry], o PlanOptions) iter.Seq[Step] {
 	return func(yield func(Step) bool) {
 		recs := recordCursor{r: o.Records}
@@ -186,10 +187,11 @@ func (l *listing) find(key string) (obj Object, stored, listed bool, _ error) {
 	}
 	for passed := 0; ; passed++ {
 		if l.have && l.head.Key >= key {
-			return l.head, l.head.Key == key, true, nil
+			stored = l.head.Key == key
+			return l.head, stored, stored || listable(key), nil
 		}
 		if l.end {
-			return obj, false, true, nil
+			return obj, false, listable(key), nil
 		}
 		if passed == leap {
 			l.open(key[:len(key)-1])
@@ -206,6 +208,10 @@ func (l *listing) find(key string) (obj Object, stored, listed bool, _ error) {
 	}
 }
 
+// listable reports whether a listing would have shown key as it is: XML can't
+// carry control characters, and not every store escapes them.
+func listable(key string) bool { return strings.IndexFunc(key, unicode.IsControl) < 0 }
+
 // open begins the listing behind after.
 func (l *listing) open(after string) {
 	l.close()
@@ -214,7 +220,7 @@ func (l *listing) open(after string) {
 
 // failed turns a denied or useless listing into trust in the journal.
 func (l *listing) failed(err error) error {
-	if !errors.Is(err, ErrDenied) && !errors.Is(err, ErrUnsorted) {
+	if Fatal(err) || errors.Is(err, ErrStopped) || l.ctx.Err() != nil {
 		return err
 	}
 	l.off = true

@@ -112,7 +112,7 @@ func hintLocal(err error) string {
 	case errors.Is(err, journal.ErrNewer):
 		return "use the newer " + program + " that wrote it, or --restart to forget what it knows"
 	case errors.Is(err, journal.ErrUnusable):
-		return "choose a folder on a local disk with room: --state-dir DIR, or AGENT_STATE_DIR"
+		return "choose a folder on a local disk with room: --state-dir DIR, or " + variable("STATE_DIR")
 	case errors.Is(err, transfer.ErrLocal):
 		return "make room or choose another folder with --state-dir; then " + goesOn
 	case errors.As(err, &ce):

@@ -48,6 +48,7 @@ func (t *task) run(ctx context.Context) error {
 	}
 	defer s.provider.Close()
 	defer s.http.CloseIdle()
+	defer s.slow.CloseIdle()
 	s.job = journal.NewJob("upload", sourcePaths(t.sources), s.endpoint, t.dest.Bucket, t.prefix)
 	s.dir = filepath.Join(t.state, "jobs", s.job.ID)
 	if err := s.open(ctx); err != nil {
@@ -81,6 +82,9 @@ func sourcePaths(sources []transfer.Source) []string {
 // connect makes the clients and the provider. It sends nothing.
 func (s *session) connect(ctx context.Context) (err error) {
 	o := s.o.connection
+	if err := checkBundle(os.Getenv("AWS_CA_BUNDLE")); err != nil {
+		return err
+	}
 	settings, err := creds.LoadSettings(ctx, o.profile, nil)
 	if err != nil {
 		return err
@@ -94,11 +98,10 @@ func (s *session) connect(ctx context.Context) (err error) {
 	if s.slow, err = s3store.NewHTTPClient(h); err != nil {
 		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
 	}
-	s.endpoint = firstOf(o.endpoint, settings.Endpoint)
-	s.region = firstOf(o.region, settings.Region, defaultRegion)
-	if err := checkEndpoint(s.endpoint); err != nil {
+	if s.endpoint, err = cleanEndpoint(firstOf(o.endpoint, settings.Endpoint)); err != nil {
 		return err
 	}
+	s.region = firstOf(o.region, settings.Region, defaultRegion)
 	s.provider = creds.New(creds.Options{
 		Sources: creds.Standard(o.profile, s.http),
 		Event:   s.credentialEvent,
@@ -132,7 +135,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	}
 	logPath := firstOf(s.o.logFile, filepath.Join(s.dir, "log"))
 	if s.o.dryRun && s.o.logFile == "" {
-		logPath = os.DevNull
+		logPath = "" // leaves no trace
 	}
 	s.log, err = joblog.Open(logPath, joblog.Options{Verbose: s.o.verbose > 1, Redactor: s.redact})
 	if err != nil {
@@ -288,7 +291,7 @@ func (s *session) contentTypes() func(string) string {
 // steps is the plan as a stream.
 func (s *session) steps(ctx context.Context, mark transfer.Mark) iter.Seq[transfer.Step] {
 	o := transfer.PlanOptions{Mark: mark, Store: s.store, Prefix: s.prefix, Event: s.event, Records: noRecords{}}
-	if s.db != nil {
+	if s.db != nil && (!s.o.dryRun || !s.o.restart) {
 		o.Records = s.db
 	}
 	return transfer.Plan(ctx, transfer.Scan(ctx, s.sources, s.scanOptions()), o)
@@ -302,7 +305,7 @@ func (s *session) plan(ctx context.Context) error {
 		if mark, err = s.db.Mark(); err != nil {
 			return err
 		}
-		if mark.Finished {
+		if mark.Finished || s.o.restart {
 			mark = transfer.Mark{}
 		}
 	}
@@ -343,7 +346,7 @@ func (s *session) close() error {
 // ended reports what ended the run and gives the exit code.
 func (s *session) ended(err error) int {
 	code := exitCode(err)
-	if sig := s.stopper.code(); sig != 0 {
+	if sig := s.stopper.code(); sig != 0 && !errors.Is(err, transfer.ErrLocal) && (err != nil || code != exitDone) {
 		s.log.Warn("stopped by a signal", "code", sig)
 		s.sink.Error("stopped before everything was sent", goesOn)
 		return sig

@@ -25,6 +25,9 @@ import (
 // the folder of its state and in the names of its environment variables.
 const program = "agent"
 
+// variable is the name of one of the program's environment variables.
+func variable(name string) string { return strings.ToUpper(program) + "_" + name }
+
 // version is set by the build (-ldflags "-X main.version=…").
 var version = "dev"
 

@@ -14,13 +14,13 @@ import (
 func stateDir(flag string) (string, error) {
 	dir := flag
 	if dir == "" {
-		dir = os.Getenv("AGENT_STATE_DIR")
+		dir = os.Getenv(variable("STATE_DIR"))
 	}
 	if dir == "" {
 		var err error
 		if dir, err = systemState(); err != nil {
 			return "", &dest.Mistake{Msg: "there is no place to remember jobs: " + err.Error(),
-				Hint: "name one: --state-dir DIR, or AGENT_STATE_DIR"}
+				Hint: "name one: --state-dir DIR, or " + variable("STATE_DIR")}
 		}
 	}
 	return filepath.Abs(dir)

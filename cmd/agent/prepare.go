@@ -6,22 +6,32 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"agent/cmd/internal/dest"
 	"agent/journal"
 	"agent/transfer"
+	"agent/transfer/s3store"
 )
 
-func checkEndpoint(endpoint string) error {
+// cleanEndpoint gives the one spelling of an endpoint by which jobs are known.
+// It repeats nothing of what it refuses: there may be a password in it.
+func cleanEndpoint(endpoint string) (string, error) {
 	if endpoint == "" {
-		return nil
+		return "", nil
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return &dest.Mistake{Msg: fmt.Sprintf("the endpoint %q is no URL", endpoint), Hint: "write https://host or http://host:port"}
+		return "", &dest.Mistake{Msg: "the endpoint is no URL", Hint: "write https://host or http://host:port (--endpoint, AWS_ENDPOINT_URL)"}
 	}
-	return nil
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", &dest.Mistake{Msg: "the endpoint has more in it than an address",
+			Hint: "write https://host or http://host:port; keys belong into the AWS files"}
+	}
+	host := strings.ToLower(u.Host)
+	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
+	return u.Scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/"), nil
 }
 
 // prepare brings the journal into the state the run begins from, and says how
@@ -126,4 +136,16 @@ func (s *session) tellHolder(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// checkBundle names the variable where its file can't be used: the SDK, which
+// reads it too, names a profile instead.
+func checkBundle(file string) error {
+	if file == "" {
+		return nil
+	}
+	if _, err := s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: file, Getenv: func(string) string { return "" }}); err != nil {
+		return &dest.Mistake{Msg: "AWS_CA_BUNDLE: " + err.Error(), Hint: "set it to a PEM file of certificates, or unset it"}
+	}
+	return nil
 }

@@ -62,7 +62,7 @@ func (s *stopper) listen(ctx context.Context, c <-chan os.Signal, cancel context
 			return
 		case <-over:
 			cancel()
-			return
+			over = make(chan time.Time) // not again; but go on listening for the user
 		case <-ctx.Done():
 			return
 		}

@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"mime"
 	"os"
 	"runtime"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/http/httpguts"
 	"golang.org/x/term"
 
 	"agent/cmd/internal/dest"
@@ -42,7 +47,7 @@ type connectionOptions struct {
 
 func (o *connectionOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.bucket, "bucket", "", "bucket of workspace/path `name` (default: AGENT_BUCKET, else "+defaultBucket+")")
+	f.StringVar(&o.bucket, "bucket", "", "bucket of workspace/path `name` (default: "+variable("BUCKET")+", else "+defaultBucket+")")
 	f.StringVar(&o.endpoint, "endpoint", "", "`URL` of the store (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, else AWS)")
 	f.StringVar(&o.region, "region", "", "region `name` (default: AWS_REGION, the profile's, else "+defaultRegion+")")
 	f.StringVar(&o.profile, "profile", "", "profile `name` in the AWS files (default: AWS_PROFILE)")
@@ -73,7 +78,7 @@ func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 	f.CountVarP(&o.verbose, "verbose", "v", "print retries too; -vv logs every file")
-	f.StringVar(&o.stateDir, "state-dir", "", "where jobs are remembered `DIR` (default: AGENT_STATE_DIR, else the system's place)")
+	f.StringVar(&o.stateDir, "state-dir", "", "where jobs are remembered `DIR` (default: "+variable("STATE_DIR")+", else the system's place)")
 	f.StringVar(&o.logFile, "log-file", "", "write the log to `FILE` (default: in the job's folder)")
 }
 
@@ -137,6 +142,9 @@ func (t *task) resolve(args []string) (err error) {
 	if t.o.partSize < 5<<20 || t.o.partSize > 5<<30 {
 		return &dest.Mistake{Msg: "--part-size " + t.o.partSize.String() + " is not between 5MiB and 5GiB", Hint: "S3 takes no other parts"}
 	}
+	if err := t.checkNames(); err != nil {
+		return err
+	}
 	var destination string
 	t.args, destination, err = dest.Split(dest.Expand(args, runtime.GOOS == "windows"))
 	if err != nil {
@@ -161,8 +169,22 @@ func (t *task) resolve(args []string) (err error) {
 	return nil
 }
 
+// checkNames refuses what would be sent to the store and can't be.
+func (t *task) checkNames() error {
+	if c := t.o.contentType; c != "" {
+		if _, _, err := mime.ParseMediaType(c); err != nil || !httpguts.ValidHeaderFieldValue(c) {
+			return &dest.Mistake{Msg: fmt.Sprintf("--content-type %q is no media type", c), Hint: "write for example image/tiff"}
+		}
+	}
+	m := t.o.dirMarkers
+	if m == "." || m == ".." || strings.Contains(m, "/") || strings.ContainsFunc(m, unicode.IsControl) || !utf8.ValidString(m) {
+		return &dest.Mistake{Msg: fmt.Sprintf("--dir-markers %q is no file name", m), Hint: "write for example .s3keep"}
+	}
+	return nil
+}
+
 func (t *task) bucket() string {
-	for _, b := range []string{t.o.connection.bucket, os.Getenv("AGENT_BUCKET")} {
+	for _, b := range []string{t.o.connection.bucket, os.Getenv(variable("BUCKET"))} {
 		if b != "" {
 			return b
 		}

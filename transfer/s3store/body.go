@@ -23,7 +23,7 @@ type buffers struct {
 }
 
 func (b *buffers) get(n int64) *[]byte {
-	c := bits.Len64(uint64(max(n, 4096) - 1))
+	c := bits.Len64(uint64(max(n, 4096) - 1)) // share is a power of two, so this keeps below it
 	if p, ok := b.pools[c].Get().(*[]byte); ok {
 		return p
 	}
@@ -41,6 +41,7 @@ type slice struct {
 	io.ReaderAt
 	size   int64
 	twice  bool // not buffered: read once for its sum, and again to be sent
+	resum  bool // and summed again on the way: nobody else would notice a difference
 	sum64  uint64
 	sum32c uint32
 	moved  func(int64) // told what is read to be sent, less what must be sent again
@@ -68,7 +69,7 @@ func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, err
 	data := (*buf)[:size]
 	if n, err := r.ReadAt(data, off); int64(n) < size {
 		p.free()
-		return nil, shortRead(err)
+		return nil, localRead(err)
 	}
 	p.ReaderAt = bytes.NewReader(data)
 	p.sum64 = checksum.Sum64(data)
@@ -85,7 +86,7 @@ func (p *slice) scan(b *buffers, sum32c bool) error {
 		n := min(scanSize, p.size-off)
 		data := (*buf)[:n]
 		if m, err := p.ReadAt(data, off); int64(m) < n {
-			return shortRead(err)
+			return localRead(err)
 		}
 		p.sum64 = checksum.Update64(p.sum64, data)
 		if sum32c {
@@ -107,7 +108,7 @@ func (p *slice) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := p.ReadAt(b[:min(int64(len(b)), p.size-p.pos)], p.pos)
-	if p.twice {
+	if p.resum {
 		p.again = checksum.Update64(p.again, b[:n])
 		if p.pos+int64(n) == p.size && p.again != p.sum64 {
 			// The last bytes stay here, so the store can't take it for whole.
@@ -120,7 +121,23 @@ func (p *slice) Read(b []byte) (int, error) {
 	if n > 0 {
 		return n, nil
 	}
-	return 0, shortRead(err)
+	return 0, localRead(err)
+}
+
+// changed reports that a body which is not buffered has not the sum any more
+// that was sent with it.
+func (p *slice) changed(b *buffers) error {
+	if !p.twice {
+		return nil
+	}
+	now := slice{ReaderAt: p.ReaderAt, size: p.size}
+	if err := now.scan(b, false); err != nil {
+		return err
+	}
+	if now.sum64 != p.sum64 {
+		return errRewritten
+	}
+	return nil
 }
 
 // Seek lets the client library learn the length and start again.
@@ -147,10 +164,12 @@ func (p *slice) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// begin makes the slice ready for the next attempt.
-func (p *slice) begin() {
+// begin makes the slice ready for the next attempt. unproven: the store does not
+// compare checksums, as far as is known.
+func (p *slice) begin(unproven bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.resum = p.twice && unproven
 	p.pos, p.counted, p.again, p.over = 0, 0, 0, false
 }
 

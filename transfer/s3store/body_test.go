@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -31,7 +33,7 @@ func TestLargeBodiesAreReadTwice(t *testing.T) {
 	for _, tt := range []struct {
 		memory int64
 		want   int64
-	}{{8 * MinPartSize, MinPartSize}, {8 * smallSize, 2 * MinPartSize}} {
+	}{{8 << 23, MinPartSize}, {8 * MinPartSize, 2 * MinPartSize}, {8 * smallSize, 2 * MinPartSize}} {
 		r := newRig(func(o *Options) { o.Memory = tt.memory })
 		in := r.in("k", data, nil)
 		file := &reads{ReaderAt: in.Body}
@@ -126,7 +128,7 @@ func TestSliceAfterItsRequest(t *testing.T) {
 	if err != nil || p.sum64 != checksum.Sum64([]byte("234567")) || p.sum32c != checksum.Sum32C([]byte("234567")) {
 		t.Fatal(p, err)
 	}
-	p.begin()
+	p.begin(true)
 	if got, err := io.ReadAll(p); string(got) != "234567" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -179,5 +181,79 @@ func TestTooLarge(t *testing.T) {
 	in.Item.Stat.Size = MaxObject + 1
 	if _, err := r.Put(t.Context(), in); !errors.Is(err, errTooLarge) || r.s3.count(opCreate) != 0 {
 		t.Error(fmt.Sprint(err))
+	}
+}
+
+// TestShareKeepsWithinMemory: buffers come in powers of two, and what all lanes
+// may hold together is the budget.
+func TestShareKeepsWithinMemory(t *testing.T) {
+	for _, memory := range []int64{8 << 20, 64 << 20, 100_000_000, 1 << 30} {
+		for parallel := 1; int64(parallel)*smallPerLarge*smallSize <= memory; parallel++ {
+			s := share(memory, parallel)
+			if s&(s-1) != 0 || s*int64(parallel) > memory {
+				t.Fatalf("memory %d, %d lanes: share %d", memory, parallel, s)
+			}
+		}
+	}
+}
+
+// brokenDisk reads well once and then not any more.
+type brokenDisk struct {
+	io.ReaderAt
+	left atomic.Int64
+}
+
+func (d *brokenDisk) ReadAt(p []byte, off int64) (int, error) {
+	if d.left.Add(-int64(len(p))) < 0 {
+		return 0, syscall.EIO
+	}
+	return d.ReaderAt.ReadAt(p, off)
+}
+
+// TestBrokenDiskIsNoAbsentStore: an error of the file's disk in the middle of a
+// request fails that file, at once, and is not waited out as the store's.
+func TestBrokenDiskIsNoAbsentStore(t *testing.T) {
+	r := newRig(func(o *Options) { o.Memory = 8 * smallSize })
+	in := r.in("k", big()[:MinPartSize], nil)
+	d := &brokenDisk{ReaderAt: in.Body}
+	d.left.Store(MinPartSize + 100_000)
+	in.Body = d
+	if _, err := r.Put(t.Context(), in); !errors.Is(err, syscall.EIO) || transfer.Fatal(err) {
+		t.Errorf("a disk that breaks: %v", err)
+	}
+	if n, _ := r.told(transfer.Retry); n != 0 {
+		t.Errorf("%d retries", n)
+	}
+}
+
+// rewritten gives other bytes to the second reading.
+type rewritten struct {
+	io.ReaderAt
+	left atomic.Int64
+}
+
+func (d *rewritten) ReadAt(p []byte, off int64) (int, error) {
+	n, err := d.ReaderAt.ReadAt(p, off)
+	if d.left.Add(-int64(n)) < 0 && n > 0 {
+		p[0] ^= 1
+	}
+	return n, err
+}
+
+// TestRewrittenBetweenTwoReads: bytes that differ from those that were summed are
+// never stored, also where the store compares nothing.
+func TestRewrittenBetweenTwoReads(t *testing.T) {
+	for _, sum := range []transfer.Checksum{transfer.CRC64NVME, transfer.NoChecksum} {
+		r := newRig(func(o *Options) { o.Memory, o.Checksum = 8*smallSize, sum })
+		for i := range 2 { // the second time the store is known to compare
+			in := r.in(strconv.Itoa(i), big()[:MinPartSize], nil)
+			d := &rewritten{ReaderAt: in.Body}
+			d.left.Store(MinPartSize + 200_000)
+			in.Body = d
+			if _, err := r.Put(t.Context(), in); !errors.Is(err, transfer.ErrChanged) {
+				t.Errorf("%v, %d: %v", sum, i, err)
+			}
+			r.mustPut(t, "well", big()[:MinPartSize])
+		}
 	}
 }

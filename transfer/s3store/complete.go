@@ -89,11 +89,9 @@ func completedParts(up transfer.Upload) []types.CompletedPart {
 // behind it. The object's checksum or its ETag tells.
 func (s *Store) settle(ctx context.Context, in *transfer.PutInput, up transfer.Upload, sum64 uint64) (transfer.PutOutput, error) {
 	obj, err := s.Stat(ctx, up.Key)
-	if err != nil && !errors.Is(err, transfer.ErrNotExist) {
-		if obj, err = s.statByList(ctx, up.Key); err != nil && errors.Is(err, transfer.ErrDenied) {
-			in.Event(transfer.Event{Kind: transfer.Notice, Key: up.Key,
-				Text: "whether it is complete may not be asked here: it is sent again"})
-		}
+	if errors.Is(err, transfer.ErrDenied) {
+		in.Event(transfer.Event{Kind: transfer.Notice, Key: up.Key,
+			Text: "whether it is complete may not be asked here: it is sent again"})
 	}
 	switch {
 	case errors.Is(err, transfer.ErrNotExist), errors.Is(err, transfer.ErrDenied):

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"agent/transfer"
 
@@ -38,11 +40,22 @@ func (f *Fault) Error() string {
 		s = fmt.Sprintf("HTTP %d %s", f.Status, http.StatusText(f.Status))
 	default:
 		s = f.Err.Error()
+		var at *url.Error
+		if errors.As(f.Err, &at) {
+			s = at.Err.Error() // without the library's five layers around it
+		}
 	}
 	if f.RequestID != "" {
 		s += ", request " + f.RequestID
 	}
 	return s
+}
+
+// bare reports an answer without an S3 error code: the client library puts the
+// status in its place.
+func (f *Fault) bare() bool {
+	return f.Code == "" || f.Code == "UnknownError" || f.Code == http.StatusText(f.Status) ||
+		f.Code == strings.ReplaceAll(http.StatusText(f.Status), " ", "")
 }
 
 // Unwrap gives the sentinel to errors.Is and the cause to errors.As.
@@ -131,7 +144,10 @@ func classify(f *Fault, answeredBefore bool) class {
 		return transient
 	case f.Status == 0:
 		return classifyTransport(f, answeredBefore)
-	case f.Status == http.StatusNotFound, f.Status == http.StatusNotImplemented:
+	case f.Status == http.StatusNotFound, f.Status == http.StatusNotImplemented, f.Status == http.StatusMethodNotAllowed:
+		if f.bare() && !answeredBefore {
+			f.Sentinel = transfer.ErrRefused // a web server, but none that speaks S3
+		}
 		return final
 	case f.Status >= 500, f.Status == http.StatusTooManyRequests, f.Status == http.StatusRequestTimeout:
 		return transient
@@ -149,6 +165,8 @@ func classifyTransport(f *Fault, answeredBefore bool) class {
 	var host x509.HostnameError
 	var verify *tls.CertificateVerificationError
 	var serialize *smithy.SerializationError
+	var local *readError
+	var proxy *ProxyError
 	switch {
 	case errors.Is(f.Err, context.Canceled):
 		return final
@@ -162,7 +180,10 @@ func classifyTransport(f *Fault, answeredBefore bool) class {
 		return final
 	case errors.As(f.Err, &serialize), errors.Is(f.Err, errNotThroughSend):
 		return final
-	case errors.Is(f.Err, transfer.ErrChanged):
+	case errors.Is(f.Err, transfer.ErrChanged), errors.As(f.Err, &local):
+		return final
+	case errors.As(f.Err, &proxy) && proxy.Status == http.StatusProxyAuthRequired && !answeredBefore:
+		f.Sentinel = transfer.ErrRefused // a wrong password, repeated, locks accounts
 		return final
 	}
 	return transient
@@ -175,9 +196,16 @@ var errShort = fmt.Errorf("%w: it is shorter now", transfer.ErrChanged)
 // and the one for sending.
 var errRewritten = fmt.Errorf("%w: two reads differ", transfer.ErrChanged)
 
-func shortRead(err error) error {
+// readError is a file that can't be read: no trouble of the network, whoever
+// reports it.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return "read: " + e.err.Error() }
+func (e *readError) Unwrap() error { return e.err }
+
+func localRead(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errShort
 	}
-	return err
+	return &readError{err}
 }

@@ -16,8 +16,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Stat describes one object by HeadObject.
+// Stat describes one object by HeadObject. The answer to a HEAD has no body, so
+// a refusal has no code: it may be the right that is missing, the object, or a
+// live key. A listing tells, and send does what is to be done.
 func (s *Store) Stat(ctx context.Context, key string) (transfer.Object, error) {
+	obj, err := s.head(ctx, key)
+	if !errors.Is(err, transfer.ErrDenied) {
+		return obj, err
+	}
+	listed, lerr := s.statByList(ctx, key)
+	if lerr != nil {
+		if errors.Is(lerr, transfer.ErrDenied) {
+			return obj, err
+		}
+		return listed, lerr
+	}
+	if obj, err = s.head(ctx, key); errors.Is(err, transfer.ErrDenied) {
+		return listed, nil
+	}
+	return obj, err
+}
+
+func (s *Store) head(ctx context.Context, key string) (transfer.Object, error) {
 	obj := transfer.Object{Key: key}
 	err := s.send(ctx, opHead, key, func(ctx context.Context) error {
 		out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
@@ -40,7 +60,6 @@ func (s *Store) Stat(ctx context.Context, key string) (transfer.Object, error) {
 	case notFound(err):
 		return obj, &transfer.Error{Op: opHead, Key: key, Err: transfer.ErrNotExist}
 	case errors.As(err, &f) && (f.Status == http.StatusForbidden || f.Status == http.StatusBadRequest):
-		// A HEAD has no body, so no code: it may be the key or the right.
 		return obj, &transfer.Error{Op: opHead, Key: key, Err: errors.Join(transfer.ErrDenied, f)}
 	}
 	return obj, err

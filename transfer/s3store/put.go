@@ -111,7 +111,7 @@ func (s *Store) putOnce(ctx context.Context, in *transfer.PutInput, p *slice, su
 	req.ChecksumCRC64NVME, req.ChecksumCRC32C = sumHeaders(sum, p.sum64, p.sum32c)
 	var res transfer.PutOutput
 	err := s.send(ctx, opPut, in.Item.Key, func(ctx context.Context) error {
-		p.begin()
+		p.begin(!s.verifies.Load())
 		req.Body = p.body()
 		out, err := s.client.PutObject(ctx, req)
 		if err == nil && aws.ToString(out.ETag) == "" {
@@ -122,9 +122,12 @@ func (s *Store) putOnce(ctx context.Context, in *transfer.PutInput, p *slice, su
 		}
 		p.end(err != nil)
 		if err != nil {
-			return err
+			return s.blame(p, err)
 		}
 		res.ETag = *out.ETag
+		if res.Verified {
+			s.verifies.Store(true)
+		}
 		return nil
 	})
 	if err == nil {
@@ -134,6 +137,18 @@ func (s *Store) putOnce(ctx context.Context, in *transfer.PutInput, p *slice, su
 		}
 	}
 	return res, err
+}
+
+// blame tells a file that changed between its two reads from bytes that were
+// damaged on the way: the store refuses both alike.
+func (s *Store) blame(p *slice, err error) error {
+	if codes[read(err).Code] != corrupt && !errors.Is(err, errBadAnswer) {
+		return err
+	}
+	if cerr := p.changed(&s.bufs); cerr != nil {
+		return cerr
+	}
+	return err
 }
 
 // sumHeaders gives the values to send for an algorithm.

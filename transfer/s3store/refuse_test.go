@@ -107,11 +107,13 @@ func TestDeniedToTwoKeysIsDenied(t *testing.T) {
 func TestDeniedWhereExpiryIsNoReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(nil)
+		r.mustPut(t, "k", []byte("12345"))
 		r.keys.swap("key-1", time.Now().Add(time.Minute))
 		time.Sleep(2 * time.Minute)
-		r.faults.On(0, nil, storetest.Refuse(403, "AccessDenied"))
-		if _, err := r.Stat(t.Context(), "k"); !errors.Is(err, transfer.ErrDenied) {
-			t.Error(err)
+		r.faults.On(0, func(req *http.Request) bool { return req.Method == http.MethodHead }, storetest.Refuse(403, "AccessDenied"))
+		obj, err := r.Stat(t.Context(), "k")
+		if err != nil || obj.Size != 5 || obj.HasCRC64 {
+			t.Errorf("where HEAD is denied a listing tells: %+v, %v", obj, err)
 		}
 		if r.keys.given("key-1") != 0 {
 			t.Error("a HEAD gave the key back")

@@ -8,6 +8,7 @@ package s3store
 
 import (
 	"context"
+	"math/bits"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -80,6 +81,8 @@ type Store struct {
 	sum       atomic.Uint32 // the transfer.Checksum in use, stepped down where refused
 	proven    atomic.Bool   // the store has taken a checksum: later refusals are about something else
 
+	verifies atomic.Bool // an answer has named the checksum that was sent: the store compares it
+
 	noListParts atomic.Bool // the role may not, so it is not asked again
 	noAbort     atomic.Bool
 	worked      keyOps // which key has succeeded at what
@@ -111,12 +114,19 @@ func New(o Options) *Store {
 		o:      o,
 		lanes:  newLanes(o.Parallel),
 		health: newHealth(o.Patience, o.FirstPatience),
-		bufs:   buffers{share: max(o.Memory/int64(o.Parallel), smallSize)},
+		bufs:   buffers{share: share(o.Memory, o.Parallel)},
 	}
 	s.sum.Store(uint32(o.Checksum))
 	s.o.HTTP, s.o.SlowHTTP = dated{o.HTTP, s}, dated{o.SlowHTTP, s}
 	s.client = s3.New(s.clientOptions())
 	return s
+}
+
+// share is what one large lane may buffer: the greatest power of two, as buffers
+// are, that keeps all lanes within memory.
+func share(memory int64, parallel int) int64 {
+	n := max(memory/int64(parallel), smallSize)
+	return 1 << (bits.Len64(uint64(n)) - 1) //nolint:gosec // positive
 }
 
 func (s *Store) clientOptions() s3.Options {

@@ -250,23 +250,27 @@ func (c *partClient) putPart(ctx context.Context, num int32, p *slice) (etag str
 		Bucket: &c.s.o.Bucket, Key: &c.up.Key, UploadId: &c.up.ID,
 		PartNumber: &num, ContentLength: &p.size,
 	}
-	sum := c.up.Checksum
+	sum, verified := c.up.Checksum, false
 	req.ChecksumCRC64NVME, req.ChecksumCRC32C = sumHeaders(sum, p.sum64, p.sum32c)
 	err := c.s.send(ctx, opPart, c.up.Key, func(ctx context.Context) error {
-		p.begin()
+		p.begin(!c.s.verifies.Load())
 		req.Body = p.body()
 		out, err := c.s.client.UploadPart(ctx, req)
 		if err == nil && aws.ToString(out.ETag) == "" {
 			err = errNotS3
 		}
 		if err == nil {
-			_, err = sameSum(sum, p.sum64, p.sum32c, out.ChecksumCRC64NVME, out.ChecksumCRC32C)
+			verified, err = sameSum(sum, p.sum64, p.sum32c, out.ChecksumCRC64NVME, out.ChecksumCRC32C)
 		}
 		p.end(err != nil)
-		if err == nil {
-			etag = *out.ETag
+		if err != nil {
+			return c.s.blame(p, err)
 		}
-		return err
+		etag = *out.ETag
+		if verified {
+			c.s.verifies.Store(true)
+		}
+		return nil
 	})
 	if err == nil {
 		c.s.lanes.widen()
