@@ -137,7 +137,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	if s.o.dryRun && s.o.logFile == "" {
 		logPath = "" // leaves no trace
 	}
-	s.log, err = joblog.Open(logPath, joblog.Options{Verbose: s.o.verbose > 1, Redactor: s.redact})
+	s.log, err = joblog.Open(logPath, joblog.Options{Verbose: s.o.verbose > 1, Redactor: s.redact, Private: s.o.logFile == ""})
 	if err != nil {
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())

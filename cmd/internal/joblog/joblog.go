@@ -8,6 +8,7 @@ package joblog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,6 +27,9 @@ type Options struct {
 	// Verbose writes lines about single items that went well, too. Without it
 	// a million files leave no million lines.
 	Verbose bool
+	// Private tightens the mode of a file that is there already: the job's own
+	// log, not one that the user named.
+	Private bool
 	// Redactor takes secrets out; nil: one of the log's own.
 	Redactor *Redactor
 	// Now is the clock; nil: time.Now.
@@ -44,7 +48,7 @@ const (
 // never wait for the disk, all but Close.
 type Log struct {
 	o    Options
-	file *lumberjack.Logger
+	file io.WriteCloser
 	w    *Writer
 
 	mu     sync.Mutex
@@ -61,7 +65,9 @@ type Log struct {
 }
 
 // Open opens the log at path, makes its folder, and appends to what is there.
-// The files are readable by their owner only.
+// The files it makes are readable by their owner only. What is no regular file,
+// a terminal or /dev/null, is written to and otherwise left as it is. With an
+// empty path nothing is kept.
 func Open(path string, o Options) (*Log, error) {
 	if o.Redactor == nil {
 		o.Redactor = new(Redactor)
@@ -69,12 +75,13 @@ func Open(path string, o Options) (*Log, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if err := prepare(path); err != nil {
+	file, err := openFile(path, o.Private)
+	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	l := &Log{
 		o:    o,
-		file: &lumberjack.Logger{Filename: path, MaxSize: maxMegabytes, MaxBackups: oldFiles},
+		file: file,
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),
 	}
@@ -83,19 +90,36 @@ func Open(path string, o Options) (*Log, error) {
 	return l, nil
 }
 
-// prepare makes sure that the file is there and private. Lumberjack takes the
-// mode of the file it finds for the ones that follow.
-func prepare(path string) error {
+// nowhere is the log that nobody keeps.
+type nowhere struct{ io.Writer }
+
+func (nowhere) Close() error { return nil }
+
+// openFile makes sure that the file is there. Lumberjack takes the mode of the file
+// it finds for the ones that follow. A device is neither rotated nor given
+// another mode: for root that would break it for everybody.
+func openFile(path string, private bool) (io.WriteCloser, error) {
+	if path == "" {
+		return nowhere{io.Discard}, nil
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// Some file systems have no modes: better a log than none.
-	_ = f.Chmod(0o600)
-	return f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if !fi.Mode().IsRegular() {
+		return f, nil
+	}
+	if private {
+		_ = f.Chmod(0o600) // some file systems have no modes: better a log than none
+	}
+	return &lumberjack.Logger{Filename: path, MaxSize: maxMegabytes, MaxBackups: oldFiles}, f.Close()
 }
 
 // Redact registers a secret that must not come into the log.

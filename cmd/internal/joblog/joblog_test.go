@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"gopkg.in/natefinch/lumberjack.v2"
 
 	"agent/transfer"
 )
@@ -125,7 +126,7 @@ func TestRotationKeepsThreePrivateFiles(t *testing.T) {
 		for len(l.pending()) > 0 { // one more write each round, so that each rotates
 			runtime.Gosched()
 		}
-		if err := l.file.Rotate(); err != nil {
+		if err := l.file.(*lumberjack.Logger).Rotate(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -165,7 +166,7 @@ func TestAnOpenLogThatOthersCouldReadIsClosedToThem(t *testing.T) {
 	if err := os.WriteFile(path, []byte("old\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(path, Options{Now: at})
+	l, err := Open(path, Options{Now: at, Private: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,4 +228,43 @@ func FuzzFormat(f *testing.F) {
 			t.Errorf("%q", got)
 		}
 	})
+}
+
+// TestADeviceIsLeftAsItIs: chmodding or rotating /dev/null would, for root, break
+// it for the whole machine.
+func TestADeviceIsLeftAsItIs(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no such devices")
+	}
+	before, err := os.Stat(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, private := range []bool{true, false} {
+		l, err := Open(os.DevNull, Options{Private: private})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, rotates := l.file.(*lumberjack.Logger); rotates {
+			t.Error("a device would be rotated")
+		}
+		l.Info("into the void")
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if after, err := os.Stat(os.DevNull); err != nil || after.Mode() != before.Mode() {
+		t.Errorf("%v became %v (%v)", before.Mode(), after.Mode(), err)
+	}
+}
+
+func TestALogThatNobodyKeeps(t *testing.T) {
+	l, err := Open("", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Info("nothing")
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -46,6 +46,7 @@ failed: b: PutObject: access denied
 sent    1 file   100 MiB
 failed  1 file
 time       21 s  4.76 MiB/s
+more in the log: /log
 `)
 		check(t, "out", r.out.String(), "")
 	})

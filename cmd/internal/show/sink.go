@@ -170,7 +170,8 @@ func (s *Sink) Event(e transfer.Event) {
 // Error shows an error that belongs to no single file: one line, and a hint
 // below it ("" for none). It may be called after Close too.
 func (s *Sink) Error(what, hint string) {
-	s.between(func() { s.view.fault(s.o.Now(), s.o.Redact(what), s.o.Redact(hint)) })
+	// The hint is not redacted: it is our own words.
+	s.between(func() { s.view.fault(s.o.Now(), s.o.Redact(what), hint) })
 }
 
 // Counts is what the events so far add up to.

@@ -44,7 +44,11 @@ func Summary(w io.Writer, c transfer.Counts, elapsed time.Duration, e Ending) er
 	if !e.DryRun && c.BytesSent > 0 && elapsed >= time.Second {
 		rows[len(rows)-1].rest = Rate(float64(c.BytesSent) / elapsed.Seconds())
 	}
-	return writeRows(w, rows)
+	if err := writeRows(w, rows); err != nil || c.FilesFailed == 0 || e.Shown < c.FilesFailed || e.LogPath == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "more in the log: %s\n", Clean(e.LogPath))
+	return err
 }
 
 // sent is what went over the wire, and how much of it in vain.

@@ -68,7 +68,7 @@ func (t *text) fail(e transfer.Event) {
 	}
 	what, hint := t.o.Explain(e.Err)
 	if hint != "" {
-		hint = " — " + t.safe(hint)
+		hint = " — " + Clean(hint) // our own words
 	}
 	t.say("failed: %s%s%s", about(e), t.safe(what), hint)
 }
