@@ -126,7 +126,7 @@ func New(o Options) *Store {
 // are, that keeps all lanes within memory.
 func share(memory int64, parallel int) int64 {
 	n := max(memory/int64(parallel), smallSize)
-	return 1 << (bits.Len64(uint64(n)) - 1) //nolint:gosec // positive
+	return 1 << (bits.Len64(uint64(n)) - 1)
 }
 
 func (s *Store) clientOptions() s3.Options {
