@@ -58,6 +58,7 @@ type Sandbox struct {
 	Env  map[string]string
 	args []string
 	cmd  *exec.Cmd
+	said bytes.Buffer // on standard error; its server speaks of every connection that breaks
 }
 
 // Start starts bin over dir with more flags, and returns when it is ready.
@@ -73,7 +74,7 @@ func (s *Sandbox) start(ctx context.Context) error {
 	}
 	args := append([]string{"-dir", filepath.Join(s.Dir, "s3"), "-env-file", env, "-log", s.logPath()}, s.args...)
 	s.cmd = exec.CommandContext(ctx, s.Bin, args...)
-	s.cmd.Stderr = os.Stderr
+	s.cmd.Stderr = &s.said
 	ownGroup(s.cmd)
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -93,7 +94,8 @@ func (s *Sandbox) start(ctx context.Context) error {
 			return s.readEnv(env)
 		}
 	}
-	return fmt.Errorf("the sandbox ended before it was ready: %w", s.cmd.Wait())
+	err = s.cmd.Wait()
+	return fmt.Errorf("the sandbox ended before it was ready: %w\n%s", err, s.said.String())
 }
 
 func (s *Sandbox) readEnv(path string) error {
