@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,6 +28,8 @@ const metadataPatience = 5 * time.Second
 type Chain struct {
 	Profile string         // "" for AWS_PROFILE, or the default
 	HTTP    aws.HTTPClient // for SSO, STS and the metadata services; the SDK's own when nil
+
+	renews atomic.Bool // the last set that was got came from something that renews
 }
 
 func (c *Chain) String() string {
@@ -68,17 +71,33 @@ func (c *Chain) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err != nil {
 		return aws.Credentials{}, c.plain(ctx, from, err)
 	}
+	c.renews.Store(slices.ContainsFunc(from, renewing))
 	return got, nil
+}
+
+// Renews is true once a set came from something that gives new ones by itself,
+// and false of a profile's static keys.
+func (c *Chain) Renews() bool { return c.renews.Load() }
+
+// renewing tells the sources that give new sets from those that hold one.
+func renewing(s aws.CredentialSource) bool {
+	switch s {
+	case aws.CredentialSourceUndefined, aws.CredentialSourceCode, aws.CredentialSourceEnvVars,
+		aws.CredentialSourceProfile, aws.CredentialSourceProfileSourceProfile:
+		return false
+	default:
+		return true
+	}
 }
 
 // errNoFiles is the answer where the environment's keys are dead and no file
 // has others. The machine's own role is not tried then: whoever exported keys
 // chose an identity, and the role's is another, most likely without the right
 // to the same data, so that a wait would turn into a refusal.
-var errNoFiles = errors.New("no profile in the AWS files has credentials")
+var errNoFiles error = absent("no profile in the AWS files has credentials")
 
 // errNoRole stands for the SDK's long text about its metadata client.
-var errNoRole = errors.New("no profile in the AWS files has credentials, and no instance role answers")
+var errNoRole error = absent("no profile in the AWS files has credentials, and no instance role answers")
 
 // chosen is the profile to name to the SDK, and whether the environment holds
 // static keys. The SDK passes them over only for a profile that is named in

@@ -24,8 +24,13 @@ var ErrClosed = errors.New("credentials provider is closed")
 // Source is one place that issues credentials. Retrieve asks it anew: a source
 // keeps no copy of its own. It is called by one goroutine at a time.
 //
-// A source may also have String() string, its name for people, and
-// Files() []string, the files whose change makes it worth asking again.
+// A source may also have
+//   - String() string, its name for people;
+//   - Files() []string, the files whose change makes it worth asking again;
+//   - Renews() bool, whether it is expected to give new sets with nobody's
+//     help; false when it has no such method. Any goroutine may ask that;
+//   - Dedicated() bool, whether its credentials were given for this very
+//     destination, so that they may step in for those of an earlier source.
 type Source interface {
 	Retrieve(ctx context.Context) (aws.Credentials, error)
 }
@@ -39,13 +44,31 @@ type Answer struct {
 // Answers are those of one round, in the order the sources were asked.
 type Answers []Answer
 
+// String is what went wrong. Sources that are not set up are left out, unless
+// there are no others.
 func (a Answers) String() string {
-	said := make([]string, 0, len(a))
+	var said, names []string
 	for _, one := range a {
-		said = append(said, fmt.Sprintf("%s: %v", one.Source, one.Err))
+		names = append(names, one.Source)
+		if !errors.Is(one.Err, ErrAbsent) {
+			said = append(said, fmt.Sprintf("%s: %v", one.Source, one.Err))
+		}
+	}
+	if len(said) == 0 && len(names) > 0 {
+		return "none are set up (" + strings.Join(names, ", ") + ")"
 	}
 	return strings.Join(said, "; ")
 }
+
+// ErrAbsent is the answer of a source that is not set up: nothing is wrong with
+// it, there just is nothing to ask.
+var ErrAbsent = errors.New("is not set up")
+
+// absent is ErrAbsent in the source's own words.
+type absent string
+
+func (e absent) Error() string        { return string(e) }
+func (e absent) Is(target error) bool { return target == ErrAbsent }
 
 // NoneError is ErrNone with the last round of answers.
 type NoneError struct {
@@ -73,7 +96,7 @@ type Kind uint8
 
 // The kinds.
 const (
-	Waiting Kind = iota + 1 // credentials are wanted and no source has live ones: Asked says why
+	Waiting Kind = iota + 1 // credentials are wanted and no source has live ones: Asked says why; told again when that changes
 	Going                   // a live set is back after Waiting: Info says which
 )
 
@@ -84,11 +107,29 @@ type Event struct {
 	Info  Info
 }
 
-// Info describes a set of credentials without its secrets.
+// Info describes a set of credentials without its secrets. The lengths of time
+// are by the server's clock as far as it is known.
 type Info struct {
 	Source  string
-	Key     string    // the access key id, shortened
-	Expires time.Time // by the server's clock; zero when it is not known
+	Key     string        // the access key id, shortened
+	Account string        // of whoever the key belongs to; "" when the source does not say
+	Expires time.Time     // by the server's clock; zero when it is not known
+	Left    time.Duration // until Expires; 0 when that is not known, or past
+	Refresh time.Duration // until the sources are asked for the next set; 0 when that is now, or not known
+	Life    time.Duration // from when it was installed to Expires; 0 when that is not known
+}
+
+// Describe names a set for people: "key ASIA…WXYZ from paste, account
+// 123456789012". It holds no secret.
+func Describe(c aws.Credentials) string {
+	text := "key " + ShortKey(c.AccessKeyID)
+	if c.Source != "" {
+		text += " from " + c.Source
+	}
+	if c.AccountID != "" {
+		text += ", account " + c.AccountID
+	}
+	return text
 }
 
 // ConfigError is a setting that people wrote and that can't be used: a profile
@@ -121,9 +162,9 @@ func nameOf(s Source) string {
 	return strings.TrimPrefix(fmt.Sprintf("%T", s), "*")
 }
 
-// shortKey is enough of an access key id to recognise it by. The id is no
+// ShortKey is enough of an access key id to recognise it by. The id is no
 // secret, but whole ids in logs invite copying.
-func shortKey(id string) string {
+func ShortKey(id string) string {
 	const ends = 4
 	if len(id) < 3*ends {
 		return "…" + id[len(id)-min(len(id), 2):]

@@ -19,6 +19,9 @@ type Environment struct {
 
 func (e Environment) String() string { return "environment" }
 
+// Renews is false: a process's environment stays as it is.
+func (e Environment) Renews() bool { return false }
+
 // Retrieve reads the variables. An expiration that can't be read is passed
 // over: the store's refusal is the truth anyway.
 func (e Environment) Retrieve(context.Context) (aws.Credentials, error) {
@@ -40,7 +43,7 @@ func (e Environment) Retrieve(context.Context) (aws.Credentials, error) {
 	}
 	switch {
 	case c.AccessKeyID == "" && c.SecretAccessKey == "":
-		return aws.Credentials{}, errors.New("AWS_ACCESS_KEY_ID is not set")
+		return aws.Credentials{}, absent("AWS_ACCESS_KEY_ID is not set")
 	case c.AccessKeyID == "":
 		return aws.Credentials{}, errors.New("AWS_SECRET_ACCESS_KEY is set, AWS_ACCESS_KEY_ID is not")
 	case c.SecretAccessKey == "":

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -35,18 +36,29 @@ const distrusted = assumedLife
 
 func (h *Handover) String() string { return "paste" }
 
+// Renews is false: somebody has to paste.
+func (h *Handover) Renews() bool { return false }
+
+// Dedicated is true: each paste is for one destination.
+func (h *Handover) Dedicated() bool { return true }
+
 // Path is the file. Its name tells people the workspace; the sum keeps
 // endpoints apart and takes any name.
 func (h *Handover) Path() string {
 	end := strings.TrimRight(strings.ToLower(strings.TrimSpace(h.Endpoint)), "/")
 	sum := sha256.Sum256([]byte(end + "\x00" + h.Workspace))
+	return filepath.Join(h.Dir, handoverName(h.Workspace)+"-"+hex.EncodeToString(sum[:6])+handoverEnd)
+}
+
+// handoverName is what people see of the workspace in a file's name.
+func handoverName(workspace string) string {
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
 			return r
 		}
 		return '_'
-	}, h.Workspace)
-	return filepath.Join(h.Dir, name[:min(len(name), 63)]+"-"+hex.EncodeToString(sum[:6])+handoverEnd)
+	}, workspace)
+	return name[:min(len(name), 63)]
 }
 
 const handoverEnd = ".json"
@@ -82,7 +94,7 @@ func (h *Handover) Put(s Set) error {
 }
 
 // ErrNothingPasted says that there is no hand-over.
-var ErrNothingPasted = errors.New("nothing was pasted")
+var ErrNothingPasted error = absent("nothing was pasted")
 
 // Retrieve reads what was pasted last, and deletes it once it has expired.
 func (h *Handover) Retrieve(context.Context) (aws.Credentials, error) {
@@ -112,6 +124,30 @@ func (h *Handover) Retrieve(context.Context) (aws.Credentials, error) {
 
 // Remove takes the hand-over back.
 func (h *Handover) Remove() error { return removeFile(h.Path()) }
+
+// RemoveHandovers takes back what was pasted for a workspace, whatever the
+// endpoint, and returns how many sets that were.
+func RemoveHandovers(dir, workspace string) (int, error) {
+	ours := regexp.MustCompile("^" + regexp.QuoteMeta(handoverName(workspace)) + "-[0-9a-f]{12}" + regexp.QuoteMeta(handoverEnd) + "$")
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fileError(dir, err)
+	}
+	n := 0
+	for _, e := range entries {
+		if !ours.MatchString(e.Name()) {
+			continue
+		}
+		if err := removeFile(filepath.Join(dir, e.Name())); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
 
 // SweepHandovers deletes what has expired of all workspaces, and what a crash
 // left half-written.

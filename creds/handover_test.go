@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -130,21 +131,25 @@ func TestHandoverRefusesOddFiles(t *testing.T) {
 
 // A running agent takes up a paste by itself.
 func TestProviderTakesUpAPaste(t *testing.T) {
-	h := &Handover{Dir: t.TempDir(), Workspace: "w"}
-	var events told
-	p := New(Options{Sources: []Source{h}, Event: events.take})
-	defer p.Close()
-	if _, err := p.Retrieve(t.Context()); !errors.Is(err, ErrNone) {
-		t.Fatal(err)
-	}
-	if err := h.Put(pasted(t, "ONE", time.Now().Add(time.Hour))); err != nil {
-		t.Fatal(err)
-	}
-	mustWait(t, p, "ONE")
-	p.Invalidate("ONE", "ExpiredToken")
-	if err := h.Put(pasted(t, "TWOTWO", time.Now().Add(time.Hour))); err != nil {
-		t.Fatal(err)
-	}
-	mustWait(t, p, "TWOTWO")
-	noSecret(t, &events)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		h := &Handover{Dir: dir, Workspace: "w"}
+		var events told
+		p := New(Options{Sources: []Source{h}, Event: events.take})
+		defer p.Close()
+		if _, err := p.Retrieve(t.Context()); !errors.Is(err, ErrNone) {
+			t.Fatal(err)
+		}
+		if err := h.Put(pasted(t, "ONE", time.Now().Add(time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+		mustWait(t, p, "ONE")
+		p.Invalidate("ONE", "ExpiredToken")
+		if err := h.Put(pasted(t, "TWOTWO", time.Now().Add(time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+		mustWait(t, p, "TWOTWO")
+		synctest.Wait()
+		noSecret(t, &events)
+	})
 }

@@ -29,6 +29,8 @@ type Issuer struct {
 	Body   string // of the request, sent as JSON; none when ""
 	Unwrap string // dotted path to the object with the credentials
 
+	Place Location // where the credentials are for, as far as people said; see Locate
+
 	HTTP   aws.HTTPClient      // must follow no redirect; an own one when nil
 	Getenv func(string) string // os.Getenv when nil
 }
@@ -42,6 +44,9 @@ func (i *Issuer) String() string {
 	}
 	return "issuer"
 }
+
+// Renews is true: an issuer is asked for new sets as often as they are needed.
+func (i *Issuer) Renews() bool { return true }
 
 // Files is the file with the key.
 func (i *Issuer) Files() []string {
@@ -106,6 +111,29 @@ func (i *Issuer) Fetch(ctx context.Context) (Set, error) {
 	return s, nil
 }
 
+// Locate is where the credentials are for: Place where that names a bucket, and
+// else Place completed by what the issuer says when it is asked. Bucket is ""
+// when neither names one.
+func (i *Issuer) Locate(ctx context.Context) (Location, error) {
+	if i.Place.Bucket != "" {
+		return i.Place, nil
+	}
+	s, err := i.Fetch(ctx)
+	if err != nil {
+		return Location{}, err
+	}
+	said, err := Location{Bucket: s.Bucket, Prefix: s.Prefix, Region: s.Region, Endpoint: s.Endpoint}.normal()
+	if err != nil {
+		return Location{}, &IssuerError{Err: fmt.Errorf("the answer: %w", err)}
+	}
+	return Location{
+		Bucket:   said.Bucket,
+		Prefix:   cmp.Or(i.Place.Prefix, said.Prefix),
+		Region:   cmp.Or(i.Place.Region, said.Region),
+		Endpoint: cmp.Or(i.Place.Endpoint, said.Endpoint),
+	}, nil
+}
+
 // request is the one to send, and the key in it.
 func (i *Issuer) request(ctx context.Context) (*http.Request, Secret, error) {
 	if strings.Contains(i.URL, "{workspace}") && i.Workspace == "" {
@@ -142,21 +170,21 @@ func (i *Issuer) request(ctx context.Context) (*http.Request, Secret, error) {
 func (i *Issuer) key() (Secret, error) {
 	switch {
 	case i.HeaderFile != "":
-		return readKey(i.HeaderFile)
+		return ReadKey(i.HeaderFile)
 	case i.HeaderEnv != "":
 		get := i.Getenv
 		if get == nil {
 			get = os.Getenv
 		}
-		return checkKey(i.HeaderEnv, get(i.HeaderEnv))
+		return CheckKey(i.HeaderEnv, get(i.HeaderEnv))
 	default:
 		return "", nil
 	}
 }
 
-// checkKey takes blanks off, and says what is wrong by length only. Go's own
+// CheckKey takes blanks off, and says what is wrong by length only. Go's own
 // error for a header that can't be sent would quote it.
-func checkKey(where, text string) (Secret, error) {
+func CheckKey(where, text string) (Secret, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if text == "" {
 		return "", fmt.Errorf("%s is empty", where)
@@ -169,13 +197,13 @@ func checkKey(where, text string) (Secret, error) {
 	return Secret(text), nil
 }
 
-// readKey reads a file that holds a key and nothing else.
-func readKey(path string) (Secret, error) {
+// ReadKey reads a file that holds a key and nothing else.
+func ReadKey(path string) (Secret, error) {
 	text, err := readPrivate(path, 64<<10)
 	if err != nil {
 		return "", err
 	}
-	return checkKey(path, string(text))
+	return CheckKey(path, string(text))
 }
 
 var _ Source = (*Issuer)(nil)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,12 +42,16 @@ func checkURL(text string) (*url.URL, error) {
 		return nil, errNoURL
 	case u.User != nil:
 		return nil, errUserInURL
-	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "https" || u.Scheme == "http" && (isLoopback(u.Hostname()) || slices.Contains(containerHosts, u.Hostname())):
 		return u, nil
 	default:
 		return nil, errPlainHTTP
 	}
 }
+
+// containerHosts issue credentials to the containers of ECS and EKS, over http
+// that does not leave the host.
+var containerHosts = []string{"169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
 
 func isLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {

@@ -33,7 +33,7 @@ type Set struct {
 }
 
 func (s Set) String() string {
-	text := "key " + shortKey(s.AccessKeyID)
+	text := "key " + ShortKey(s.AccessKeyID)
 	if s.CanExpire {
 		text += " until " + s.Expires.UTC().Format(time.RFC3339)
 	}

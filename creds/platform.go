@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,6 +32,8 @@ type Platform struct {
 	LoginFile string // written by WriteLogin
 
 	HTTP aws.HTTPClient // must follow no redirect; an own one when nil
+
+	stuck atomic.Bool // the last answer was one that only people can change
 }
 
 func (p *Platform) String() string {
@@ -52,6 +57,23 @@ func (p *Platform) Files() []string {
 	}
 }
 
+// Dedicated is true: a login is for one workspace.
+func (p *Platform) Dedicated() bool { return true }
+
+// Renews is true as long as there is a key that was not refused.
+func (p *Platform) Renews() bool {
+	if p.stuck.Load() {
+		return false
+	}
+	if p.Key != nil {
+		return true
+	}
+	return slices.ContainsFunc(p.Files(), func(path string) bool {
+		fi, err := os.Stat(path)
+		return err == nil && fi.Mode().IsRegular()
+	})
+}
+
 // Location is where a workspace's objects are.
 type Location struct {
 	Bucket   string
@@ -63,7 +85,15 @@ type Location struct {
 // Retrieve mints credentials. Its errors are of type *PlatformError, but for a
 // cancelled context's.
 func (p *Platform) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	a, err := p.call(ctx, http.MethodPost, "/me/s3-tokens")
+	c, err := p.mint(ctx)
+	var e *PlatformError
+	// That there is no key is seen without asking, and so is that there is one now.
+	p.stuck.Store(errors.As(err, &e) && e.Kind.Lasting() && !errors.Is(err, fs.ErrNotExist))
+	return c, err
+}
+
+func (p *Platform) mint(ctx context.Context) (aws.Credentials, error) {
+	a, _, err := p.call(ctx, http.MethodPost, "/me/s3-tokens")
 	if err != nil {
 		return aws.Credentials{}, err
 	}
@@ -78,17 +108,13 @@ func (p *Platform) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return s.Credentials, nil
 }
 
-// Discover asks where the workspace's objects are.
+// Discover asks where the workspace's objects are. Its errors are Retrieve's.
 func (p *Platform) Discover(ctx context.Context) (Location, error) {
-	a, err := p.call(ctx, http.MethodGet, "")
+	a, workspace, err := p.call(ctx, http.MethodGet, "")
 	if err != nil {
 		return Location{}, err
 	}
-	login, err := p.login(ctx)
-	if err != nil {
-		return Location{}, err
-	}
-	loc, err := locate(a.body, login.Workspace)
+	loc, err := locate(a.body, workspace)
 	if err != nil {
 		return Location{}, &PlatformError{Kind: Unreadable, Status: a.status, Err: err}
 	}
@@ -105,13 +131,13 @@ func (p *Platform) login(ctx context.Context) (Login, error) {
 	case p.Key != nil:
 		l.Key, err = p.Key(ctx)
 		if err == nil {
-			l.Key, err = checkKey("the API key", string(l.Key))
+			l.Key, err = CheckKey("the API key", string(l.Key))
 		}
 	case p.KeyFile != "":
-		l.Key, err = readKey(p.KeyFile)
+		l.Key, err = ReadKey(p.KeyFile)
 	case p.LoginFile != "":
 		var stored Login
-		if stored, err = ReadLogin(p.LoginFile); err == nil {
+		if stored, err = readLogin(ctx, p.LoginFile); err == nil {
 			if l.Base != "" && strings.TrimRight(l.Base, "/") != strings.TrimRight(stored.Base, "/") || l.Workspace != "" && l.Workspace != stored.Workspace {
 				return l, &PlatformError{Kind: NoLogin, Err: errors.New("the login is for another platform or workspace")}
 			}
@@ -121,8 +147,10 @@ func (p *Platform) login(ctx context.Context) (Login, error) {
 		return l, &PlatformError{Kind: NoLogin}
 	}
 	switch {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
+		return l, ctx.Err()
 	case errors.Is(err, fs.ErrNotExist):
-		return l, &PlatformError{Kind: NoLogin, Err: err}
+		return l, &PlatformError{Kind: NoLogin} // which file is missing helps nobody
 	case err != nil:
 		return l, &PlatformError{Kind: BadLogin, Err: err}
 	case !workspaceName.MatchString(l.Workspace):
@@ -134,26 +162,27 @@ func (p *Platform) login(ctx context.Context) (Login, error) {
 	return l, nil
 }
 
-// call sends one request of the workspace and returns an answer of JSON.
-func (p *Platform) call(ctx context.Context, method, path string) (answer, error) {
+// call sends one request of the workspace, which it names, and returns an
+// answer of JSON.
+func (p *Platform) call(ctx context.Context, method, path string) (answer, string, error) {
 	l, err := p.login(ctx)
 	if err != nil {
-		return answer{}, err
+		return answer{}, "", err
 	}
 	at := strings.TrimRight(l.Base, "/") + "/workspaces/" + url.PathEscape(l.Workspace) + path
 	req, err := http.NewRequestWithContext(ctx, method, at, http.NoBody)
 	if err != nil {
-		return answer{}, &PlatformError{Kind: BadLogin, Err: errNoURL}
+		return answer{}, "", &PlatformError{Kind: BadLogin, Err: errNoURL}
 	}
 	req.Header.Set("Authorization", "Bearer "+string(l.Key))
 	a, err := ask(ctx, p.HTTP, req)
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return answer{}, ctx.Err()
+		return answer{}, "", ctx.Err()
 	}
 	if bad := judge(a, err, l); bad != nil {
-		return answer{}, bad
+		return answer{}, "", bad
 	}
-	return a, nil
+	return a, l.Workspace, nil
 }
 
 // judge is what is wrong with an answer; nil for one that should hold JSON.

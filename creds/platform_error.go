@@ -72,3 +72,6 @@ func (e *PlatformError) Error() string {
 }
 
 func (e *PlatformError) Unwrap() error { return e.Err }
+
+// Is makes a missing login ErrAbsent.
+func (e *PlatformError) Is(target error) bool { return target == ErrAbsent && e.Kind == NoLogin }

@@ -113,16 +113,16 @@ func TestPlatformLoginErrors(t *testing.T) {
 	odd := login(t, good)
 	write(t, odd, `{"base":"https://h","workspace":"w","api_key":"k","api_key_expires":"`+planted+`"}`, 0o600)
 	for name, c := range map[string]struct {
-		p    Platform
+		p    *Platform
 		kind PlatformKind
 	}{
-		"nothing":    {Platform{}, NoLogin},
-		"no file":    {Platform{LoginFile: filepath.Join(t.TempDir(), "none")}, NoLogin},
-		"other":      {Platform{LoginFile: login(t, good), Workspace: "v"}, NoLogin},
-		"broken":     {Platform{LoginFile: bad}, BadLogin},
-		"odd end":    {Platform{LoginFile: odd}, BadLogin},
-		"workspace":  {Platform{LoginFile: login(t, Login{Base: "https://h", Workspace: "../x", Key: "k"})}, BadLogin},
-		"plain http": {Platform{LoginFile: login(t, Login{Base: "http://example.org", Workspace: "w", Key: issuerKey})}, BadLogin},
+		"nothing":    {&Platform{}, NoLogin},
+		"no file":    {&Platform{LoginFile: filepath.Join(t.TempDir(), "none")}, NoLogin},
+		"other":      {&Platform{LoginFile: login(t, good), Workspace: "v"}, NoLogin},
+		"broken":     {&Platform{LoginFile: bad}, BadLogin},
+		"odd end":    {&Platform{LoginFile: odd}, BadLogin},
+		"workspace":  {&Platform{LoginFile: login(t, Login{Base: "https://h", Workspace: "../x", Key: "k"})}, BadLogin},
+		"plain http": {&Platform{LoginFile: login(t, Login{Base: "http://example.org", Workspace: "w", Key: issuerKey})}, BadLogin},
 	} {
 		_, err := c.p.Retrieve(t.Context())
 		var e *PlatformError

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +18,29 @@ import (
 // pipe, without end.
 const pipePatience = 2 * time.Second
 
+// Process is one credential_process that was given by itself, without a
+// profile. It is run anew at every call.
+type Process struct {
+	Command string // a line for the shell, as in an AWS profile
+}
+
+func (p Process) String() string { return "credential_process" }
+
+// Renews is true: giving new sets is what such a program is for.
+func (p Process) Renews() bool { return true }
+
+// Retrieve runs the program. No error holds anything of its output.
+func (p Process) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if strings.TrimSpace(p.Command) == "" {
+		return aws.Credentials{}, errors.New("no command is given")
+	}
+	c, err := command(p.Command).Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, withoutOutput(err)
+	}
+	return c, nil
+}
+
 // processOf is the profile's credential_process under a context that reaches
 // it and with a bound on its children; nil where the chain is not just that.
 // The SDK's own is behind a cache that passes no cancellation on.
@@ -28,7 +52,12 @@ func processOf(cfg aws.Config, from []aws.CredentialSource) aws.CredentialsProvi
 	if shared.CredentialProcess == "" || shared.RoleARN != "" {
 		return nil
 	}
-	build := processcreds.DefaultNewCommandBuilder{Args: []string{shared.CredentialProcess}}
+	return command(shared.CredentialProcess)
+}
+
+// command runs the program in this process's own environment.
+func command(line string) aws.CredentialsProvider {
+	build := processcreds.DefaultNewCommandBuilder{Args: []string{line}}
 	return processcreds.NewProviderCommand(processcreds.NewCommandBuilderFunc(
 		func(ctx context.Context) (*exec.Cmd, error) {
 			cmd, err := build.NewCommand(ctx)
@@ -69,3 +98,5 @@ func withoutOutput(err error) error {
 	}
 	return errOutput
 }
+
+var _ Source = Process{}

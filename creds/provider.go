@@ -2,9 +2,7 @@ package creds
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
-	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,33 +35,12 @@ type Provider struct {
 	mu      sync.Mutex
 	dead    map[string]refusal // by access key id
 	changed chan struct{}      // closed and replaced when a set is installed
+	forced  *force             // the last round that Another asked for
 
 	start chan struct{} // one is wanted; room for one
-	again chan struct{} // the live set was refused; room for one
+	again chan struct{} // the live set was refused, or is doubted; room for one
 	stop  context.CancelFunc
 	done  chan struct{} // closed when the refreshing goroutine has ended
-}
-
-// set is one installed set of credentials. It is never written to again.
-type set struct {
-	aws.Credentials
-	source string
-	since  time.Time // local clock, when it was installed
-	due    time.Time // by the server's clock: when to ask for the next; zero when it does not expire
-}
-
-func (s *set) expired(now time.Time) bool { return s.CanExpire && !now.Before(s.Expires) }
-
-// refusal is a set that the store refused. The sum tells a set that is offered
-// again from one that was mended: people paste a broken token and then, under
-// the same key id, the whole one.
-type refusal struct {
-	why string
-	sum [sha256.Size]byte // of the secrets; zero when the refused set was not known, which bars the id
-}
-
-func sumOf(c aws.Credentials) [sha256.Size]byte {
-	return sha256.Sum256([]byte(c.SecretAccessKey + "\x00" + c.SessionToken))
 }
 
 // New starts a provider. Close it.
@@ -134,9 +111,9 @@ func (p *Provider) Wait(ctx context.Context) (aws.Credentials, error) {
 	}
 }
 
-// Invalidate says that the store refused this key, and why: the set is never
-// offered again in this process. Saying it of a key that is no longer the live
-// one disturbs nobody.
+// Invalidate says that the store refused this key, and why, in a word or a
+// whole sentence: the set is never offered again in this process. Saying it of
+// a key that is no longer the live one disturbs nobody.
 func (p *Provider) Invalidate(accessKeyID, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,13 +130,23 @@ func (p *Provider) Invalidate(accessKeyID, why string) {
 }
 
 // ServerTime takes the Date of an answer. Expiry is judged by the server's
-// clock, because that is the clock that refuses.
+// clock, because that is the clock that refuses. A Date has whole seconds and
+// takes its time to get here: one that the skew known so far explains leaves it
+// as it is, or short lives would be judged by noise.
 func (p *Provider) ServerTime(t time.Time) {
-	if !t.IsZero() {
-		p.skew.Store(int64(t.Sub(p.clock().Round(0))))
-		p.heard.Store(true)
+	if t.IsZero() {
+		return
 	}
+	now := p.clock().Round(0)
+	if late := now.Add(time.Duration(p.skew.Load())).Sub(t); late < 0 || late > dateBlur {
+		p.skew.Store(int64(t.Add(dateBlur / 4).Sub(now)))
+	}
+	p.heard.Store(true)
 }
+
+// dateBlur is how far a Date may be behind the clock that wrote it by the time
+// it is read: a second for its form, and one for the way.
+const dateBlur = 2 * time.Second
 
 // Info describes the live set; false when there is none.
 func (p *Provider) Info() (Info, bool) {
@@ -167,7 +154,7 @@ func (p *Provider) Info() (Info, bool) {
 	if s == nil {
 		return Info{}, false
 	}
-	return s.info(), true
+	return p.info(s), true
 }
 
 // Expires is when the live set ends, by the server's clock; false when there is
@@ -180,12 +167,31 @@ func (p *Provider) Expires() (time.Time, bool) {
 	return s.Expires, true
 }
 
-func (s *set) info() Info {
-	i := Info{Source: s.source, Key: shortKey(s.AccessKeyID)}
-	if s.CanExpire {
-		i.Expires = s.Expires
+func (p *Provider) info(s *set) Info {
+	i := Info{Source: s.Source, Key: ShortKey(s.AccessKeyID), Account: s.AccountID}
+	if !s.CanExpire {
+		return i
+	}
+	now := p.now()
+	i.Expires, i.Left = s.Expires, max(0, s.Expires.Sub(now))
+	i.Life = max(0, s.Expires.Sub(s.since.Add(time.Duration(p.skew.Load()))))
+	if !s.due.IsZero() {
+		i.Refresh = max(0, s.due.Sub(now))
 	}
 	return i
+}
+
+// Now is the time by which sets expire, and whether it is the server's own
+// clock: until the server was heard it is the local one.
+func (p *Provider) Now() (now time.Time, server bool) { return p.now(), p.heard.Load() }
+
+// Renews reports that some source is expected to give new sets with nobody's
+// help, so that a run may outlive the live set.
+func (p *Provider) Renews() bool {
+	return slices.ContainsFunc(p.sources, func(src Source) bool {
+		r, ok := src.(interface{ Renews() bool })
+		return ok && r.Renews()
+	})
 }
 
 // now is the server's time. Round strips the monotonic reading: it stands still
@@ -218,44 +224,6 @@ func (p *Provider) none(cause error) error {
 		e.Asked = *asked
 	}
 	return e
-}
-
-// errSame says that a source gave the set that is live already.
-var errSame = errors.New("has no newer credentials yet")
-
-// install makes c the live set unless it is dead. It decides under the lock
-// that Invalidate takes, so that a round begun before a refusal can't bring the
-// refused set back.
-func (p *Provider) install(source string, c aws.Credentials) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := p.now()
-	next := &set{Credentials: c, source: source, since: p.clock().Round(0)}
-	if c.CanExpire && !next.expired(now) {
-		next.due = c.Expires.Add(-min(p.ahead, c.Expires.Sub(now)/5))
-	}
-	old := p.live.Load()
-	r, refused := p.dead[c.AccessKeyID]
-	switch {
-	case !c.HasKeys():
-		return errors.New("gave no credentials")
-	case refused && (r.sum == [sha256.Size]byte{} || r.sum == sumOf(c)):
-		return fmt.Errorf("key %s was refused: %s", shortKey(c.AccessKeyID), r.why)
-	case p.over(next):
-		return fmt.Errorf("key %s expired at %s", shortKey(c.AccessKeyID), c.Expires.UTC().Format(time.RFC3339))
-	case old != nil && same(old.Credentials, c):
-		return errSame
-	}
-	p.live.Store(next)
-	p.wanted.Store(false)
-	close(p.changed)
-	p.changed = make(chan struct{})
-	return nil
-}
-
-func same(a, b aws.Credentials) bool {
-	return a.AccessKeyID == b.AccessKeyID && a.SecretAccessKey == b.SecretAccessKey &&
-		a.SessionToken == b.SessionToken && a.CanExpire == b.CanExpire && a.Expires.Equal(b.Expires)
 }
 
 func poke(c chan struct{}) {

@@ -167,6 +167,7 @@ func TestExpiryWaitsOnce(t *testing.T) {
 			go func() { _, _ = p.Wait(t.Context()) }()
 		}
 		mustWait(t, p, "B")
+		synctest.Wait() // Going is told just after
 		if events.kinds() != "WG" {
 			t.Errorf("events %q, want WG", events.kinds())
 		}
@@ -227,6 +228,7 @@ func TestInvalidateBeatsRefreshInFlight(t *testing.T) {
 		if live(p) != "B" {
 			t.Error("a late refusal of the old key drops the new set")
 		}
+		synctest.Wait()
 		if events.kinds() != "WG" || src.calls.Load() != 4 {
 			t.Errorf("events %q, %d calls", events.kinds(), src.calls.Load())
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"os"
+	"regexp"
 	"time"
 )
 
@@ -13,8 +13,7 @@ const (
 	longPause   = 15 * time.Second // between rounds while there is no live set
 	calmPause   = time.Minute      // between rounds while the old set still lives: nobody is in a hurry
 	lookPause   = 30 * time.Second // timers stop while a laptop sleeps, so the wall clock is looked at this often
-	filePause   = time.Second      // between looks at the watched files
-	proven      = 10 * time.Second // a set refused sooner than this counts as a failed round
+	proven      = 10 * time.Second // a set refused sooner than this, and before it was due, counts as a failed round
 	askPatience = 90 * time.Second // for one source: longer than the minute a credential_process has
 )
 
@@ -22,11 +21,11 @@ const (
 // own, so that however many want credentials, one round serves them.
 type refresher struct {
 	*Provider
-	rounds  int       // since a set proved itself or a file changed: sets the pause
-	next    time.Time // local clock: no round before this
-	calm    bool      // the last round failed while the old set lived
-	waiting bool      // Waiting was told and Going was not yet
-	seen    []stamp   // the watched files before the last round
+	rounds int       // since a set proved itself or a file changed: sets the pause
+	next   time.Time // local clock: no round before this
+	calm   bool      // the last round failed while the old set lived
+	told   string    // the reason that Waiting gave; "" when Going was told since
+	files  watch
 }
 
 func (r *refresher) run(ctx context.Context) {
@@ -36,19 +35,26 @@ func (r *refresher) run(ctx context.Context) {
 	case <-r.start:
 	}
 	for ctx.Err() == nil {
+		if f := r.takeForce(); f != nil {
+			r.serve(ctx, f)
+			continue
+		}
 		s := r.current()
 		if s == nil && r.calm {
-			r.asked.Store(nil) // what was said of a set that still lived explains nothing now
-			r.hurry()
+			r.hurry() // the pause was one for a set that still lived
 		}
 		if s == nil && r.asked.Load() != nil {
 			r.tellWaiting()
 		}
 		local := r.clock().Round(0)
 		switch pause := r.next.Sub(local); {
-		case s != nil && (s.due.IsZero() || r.now().Before(s.due)):
-			if local.Sub(s.since) >= proven {
+		case s != nil && !s.isDue(r.now()):
+			if r.lived(s) {
 				r.rounds = 0
+			}
+			if len(r.files.changed) > 0 {
+				r.ask(ctx, asking{changed: r.files.changed, only: true})
+				continue
 			}
 			r.sleep(ctx, r.untilDue(s), false)
 		case pause > 0 && pause <= calmPause: // more than that is a clock set back
@@ -57,7 +63,7 @@ func (r *refresher) run(ctx context.Context) {
 			}
 			r.sleep(ctx, pause, true)
 		default:
-			r.round(ctx)
+			r.round(ctx, asking{changed: r.files.changed})
 		}
 	}
 }
@@ -69,13 +75,18 @@ func (r *refresher) untilDue(s *set) time.Duration {
 	return s.due.Sub(r.now())
 }
 
+// lived reports that the set was of use: whatever its life, until it was due.
+func (r *refresher) lived(s *set) bool {
+	return r.clock().Round(0).Sub(s.since) >= proven || s.isDue(r.now())
+}
+
 // round asks the sources once, and sets the time before which there is no other.
-func (r *refresher) round(ctx context.Context) {
-	if s := r.current(); s != nil && r.clock().Round(0).Sub(s.since) >= proven && !r.calm {
+func (r *refresher) round(ctx context.Context, why asking) {
+	if s := r.current(); s != nil && r.lived(s) && !r.calm {
 		r.rounds = 0
 	}
-	r.seen = stamps(r.sources)
-	installed := r.ask(ctx)
+	r.files.look(r.sources)
+	installed := r.ask(ctx, why)
 	if ctx.Err() != nil {
 		return
 	}
@@ -88,36 +99,96 @@ func (r *refresher) round(ctx context.Context) {
 	r.rounds++
 }
 
+// asking is what a round is about. With no live set every source is asked, in
+// order. While one lives, order and life decide:
+//
+//   - Its own source and those before it are asked. Those after it may stand for
+//     somebody else, and are asked only if they are dedicated to this
+//     destination: to go on for longer, so not where the end of the live set is
+//     not known, unless the store doubts it.
+//   - What comes replaces the live set when it lives longer. Where the files of
+//     its source have changed, and the source is not after the live set's, it
+//     does so in any case: that is what somebody wants to be used now.
+//   - When the store doubts the live set, its own source may replace it by
+//     whatever else it has; and where its end is not known, the others may too.
+//   - When it was of no use from the start, all but its own source are asked,
+//     and the first set replaces it.
+type asking struct {
+	forced  bool         // the store doubts the live set
+	useless bool         // it was of no use from the start
+	changed map[int]bool // the sources whose files have changed, by their place
+	only    bool         // while a set lives, no others are asked
+}
+
+func (a asking) asks(place int, src Source, live *set) bool {
+	switch {
+	case live == nil:
+		return true
+	case a.useless:
+		return place != live.from
+	case a.only && !a.changed[place]:
+		return false
+	case place <= live.from:
+		return true
+	default:
+		return dedicated(src) && (live.CanExpire || a.forced)
+	}
+}
+
+func (a asking) replaces(live, next *set) bool {
+	switch {
+	case a.useless:
+		return true
+	case next.from <= live.from && a.changed[next.from], next.from == live.from && a.forced:
+		return true
+	case !live.CanExpire:
+		return a.forced
+	default:
+		return !next.CanExpire || next.Expires.After(live.Expires)
+	}
+}
+
+func dedicated(src Source) bool {
+	d, ok := src.(interface{ Dedicated() bool })
+	return ok && d.Dedicated()
+}
+
 // ask tries the sources in order and reports whether another set is live now.
-// A source that gives the live set once more ends the round: the sources after
-// it may stand for somebody else, and their turn comes when this set is dead.
-func (r *refresher) ask(ctx context.Context) bool {
+// Where there is none, what they answered is kept.
+func (r *refresher) ask(ctx context.Context, why asking) bool {
+	r.files.changed = nil
 	var asked Answers
-	for _, src := range r.sources {
-		name := nameOf(src)
+	for place, src := range r.sources {
+		if !why.asks(place, src, r.current()) {
+			continue
+		}
 		one, cancel := context.WithTimeout(ctx, askPatience)
 		c, err := src.Retrieve(one)
 		cancel()
 		if ctx.Err() != nil {
 			return false
 		}
-		if err == nil {
-			err = r.install(name, c)
+		given := err == nil
+		if given {
+			err = r.install(place, c, why)
+		}
+		if given && r.current() != nil {
+			r.files.settle(place, src)
 		}
 		if err == nil {
 			r.asked.Store(nil)
 			r.tellGoing()
 			return true
 		}
-		asked = append(asked, Answer{Source: name, Err: err})
-		if errors.Is(err, errSame) {
-			break
-		}
+		asked = append(asked, Answer{Source: nameOf(src), Err: err})
 	}
-	if len(asked) == 0 {
+	if len(r.sources) == 0 {
 		asked = Answers{{Source: "credentials", Err: errors.New("there is no source to ask")}}
 	}
-	r.asked.Store(&asked)
+	// Of a set that lives on, or of some sources only, they would explain nothing.
+	if r.current() == nil && !why.only {
+		r.asked.Store(&asked)
+	}
 	return false
 }
 
@@ -135,17 +206,14 @@ func (r *refresher) hurry() {
 	r.rounds, r.next, r.calm = 0, time.Time{}, false
 }
 
-// sleep lasts for at most d. A refusal ends it; and so does, between rounds
-// (watch), a changed file, and otherwise somebody who finds the set expired.
-func (r *refresher) sleep(ctx context.Context, d time.Duration, watch bool) {
+// sleep lasts for at most d. A refusal, a doubt and a changed file end it. So
+// does somebody who finds the set expired, but not between rounds: many who ask
+// must not make rounds come sooner.
+func (r *refresher) sleep(ctx context.Context, d time.Duration, between bool) {
 	timer := time.NewTimer(max(0, min(d, lookPause)))
 	defer timer.Stop()
-	var look <-chan time.Time
-	if watch && len(r.seen) > 0 {
-		t := time.NewTicker(filePause)
-		defer t.Stop()
-		look = t.C
-	}
+	look, stop := r.files.ticker()
+	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,71 +221,43 @@ func (r *refresher) sleep(ctx context.Context, d time.Duration, watch bool) {
 		case <-timer.C:
 			return
 		case <-r.start:
-			if !watch || r.calm {
+			if !between || r.calm {
 				return
 			}
-			r.tellWaiting() // and sleep on: many who ask must not make rounds come sooner
+			r.tellWaiting()
 		case <-r.again:
 			return
 		case <-look:
-			if now := stamps(r.sources); !sameStamps(now, r.seen) {
-				r.seen = now
-				r.hurry()
+			if r.files.tick(r.sources) {
+				if between {
+					r.hurry()
+				}
 				return
 			}
 		}
 	}
 }
 
+// volatile is what differs between two answers that say the same.
+var volatile = regexp.MustCompile(`(?:RequestID|HostID): ?[^,\s]*|:\d+->`)
+
+// tellWaiting tells why, and again only when the reason has become another one.
 func (r *refresher) tellWaiting() {
-	if asked := r.asked.Load(); asked != nil && !r.waiting && r.wanted.Load() {
-		r.waiting = true
+	asked := r.asked.Load()
+	if asked == nil || !r.wanted.Load() {
+		return
+	}
+	if why := volatile.ReplaceAllString(asked.String(), ""); why != r.told {
+		r.told = why
 		r.event(Event{Kind: Waiting, Asked: *asked})
 	}
 }
 
 func (r *refresher) tellGoing() {
 	s := r.live.Load()
-	if s == nil || !r.waiting {
+	if s == nil || r.told == "" {
 		return
 	}
-	r.waiting = false
-	r.event(Event{Kind: Going, Info: s.info()})
-}
-
-// stamp is what a file looks like from outside.
-type stamp struct {
-	path string
-	time time.Time
-	size int64 // -1 when there is no such file
-}
-
-func stamps(sources []Source) []stamp {
-	var all []stamp
-	for _, src := range sources {
-		w, ok := src.(interface{ Files() []string })
-		if !ok {
-			continue
-		}
-		for _, path := range w.Files() {
-			s := stamp{path: path, size: -1}
-			if fi, err := os.Stat(path); err == nil {
-				s.time, s.size = fi.ModTime(), fi.Size()
-			}
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
-func sameStamps(a, b []stamp) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].path != b[i].path || a[i].size != b[i].size || !a[i].time.Equal(b[i].time) {
-			return false
-		}
-	}
-	return true
+	r.told = ""
+	r.event(Event{Kind: Going, Info: r.info(s)})
 }
