@@ -10,6 +10,7 @@ type Event struct {
 	Path   string
 	Bytes  int64  // see Kind
 	Text   string // a reason or a message, without secrets
+	Hint   string // what would end it (Waiting); "" where nobody can tell
 	Err    error
 	Wait   time.Duration // how long until the next attempt (Retry)
 	Action Action        // Planned
@@ -34,7 +35,7 @@ const (
 	Done                     // an item is stored
 	Failed                   // an item, or a directory entry, failed; Err says why. What Moved and Saved told of it was taken back
 	Retry                    // an attempt failed with Err and is made again after Wait
-	Waiting                  // nothing moves: Text says what for, and why
+	Waiting                  // nothing moves: Text is "what: why", such as "credentials: environment: the key is dead"
 	Going                    // the waiting is over
 	Notice                   // something a user should know: Text
 )

@@ -30,7 +30,7 @@ type Counts struct {
 
 	Retries int    // attempts that failed and were to be made again
 	Scanned bool   // the scan has ended: FilesFound and BytesFound are final
-	Waiting string // what is waited for; "" while things move
+	Waiting string // what is waited for, and why: the Text of Waiting; "" while things move
 
 	// Ignored counts FilesIgnored by reason. There are at most MaxReasons
 	// reasons; what comes after them is counted under OtherReasons.

@@ -39,14 +39,14 @@ func TestTallyOfARunWithEverything(t *testing.T) {
 		Event{Kind: Moved, Key: "bad", Bytes: 5},
 		Event{Kind: Moved, Key: "bad", Bytes: -5},
 		Event{Kind: Failed, Key: "bad", Bytes: 20},
-		Event{Kind: Waiting, Text: "credentials"},
+		Event{Kind: Waiting, Text: "credentials: expired", Hint: "log in again"},
 	)
 	want := Counts{
 		FilesFound: 4, FilesDone: 2, FilesThere: 1, FilesFailed: 1,
 		FilesIgnored: 1, FilesResumed: 1, FilesPlanned: 2,
 		BytesFound: 200, BytesDone: 180, BytesSent: 195, BytesAgain: 65,
 		BytesThere: 30, BytesSaved: 20, BytesFailed: 20, BytesPlanned: 150,
-		Retries: 1, Scanned: true, Waiting: "credentials",
+		Retries: 1, Scanned: true, Waiting: "credentials: expired",
 		Ignored: map[string]int{"symbolic link": 1},
 	}
 	if !reflect.DeepEqual(got, want) {

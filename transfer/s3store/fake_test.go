@@ -169,14 +169,23 @@ func (f *fakeS3) object(key string) []byte {
 	return f.objects[key]
 }
 
+const (
+	fakeSecret = "wJalrXUtnFEMI"
+	fakeToken  = "FQoGZXIvYXdz"
+)
+
 // keys is a Credentials: one key after another.
 type keys struct {
 	mu      sync.Mutex
 	live    *aws.Credentials
 	dead    map[string]int // how often each was given back
+	whys    []string       // and why, in turn
 	waits   int
 	changed chan struct{}
 	times   []time.Time
+
+	renew     func()   // what Refresh does; nil where the sources have nothing new
+	refreshed []string // for which keys it was called
 }
 
 func newKeys(id string) *keys {
@@ -188,7 +197,7 @@ func newKeys(id string) *keys {
 func (k *keys) swap(id string, expires time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.live = &aws.Credentials{AccessKeyID: id, SecretAccessKey: "secret", SessionToken: "token", CanExpire: !expires.IsZero(), Expires: expires}
+	k.live = &aws.Credentials{AccessKeyID: id, SecretAccessKey: fakeSecret, SessionToken: fakeToken, CanExpire: !expires.IsZero(), Expires: expires, Source: "test"}
 	close(k.changed)
 	k.changed = make(chan struct{})
 }
@@ -221,10 +230,23 @@ func (k *keys) Wait(ctx context.Context) (aws.Credentials, error) {
 	}
 }
 
-func (k *keys) Invalidate(id, _ string) {
+// Another takes the set that renew makes, if any.
+func (k *keys) Another(_ context.Context, id string, _ bool) (aws.Credentials, error) {
+	k.mu.Lock()
+	k.refreshed = append(k.refreshed, id)
+	renew := k.renew
+	k.mu.Unlock()
+	if renew != nil {
+		renew()
+	}
+	return k.Retrieve(context.Background())
+}
+
+func (k *keys) Invalidate(id, why string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.dead[id]++
+	k.whys = append(k.whys, why)
 	if k.live != nil && k.live.AccessKeyID == id {
 		k.live = nil
 	}
@@ -249,13 +271,14 @@ type rig struct {
 	faults *storetest.Faulty
 	keys   *keys
 	stop   chan struct{}
+	begun  time.Time
 
 	mu     sync.Mutex
 	events []transfer.Event
 }
 
 func newRig(change func(*Options)) *rig {
-	r := &rig{s3: &fakeS3{}, keys: newKeys("key-1"), stop: make(chan struct{})}
+	r := &rig{s3: &fakeS3{}, keys: newKeys("key-1"), stop: make(chan struct{}), begun: time.Now()}
 	r.faults = &storetest.Faulty{Next: r.s3}
 	o := Options{
 		Bucket: "b", Region: "r", Endpoint: "http://s3.test", Credentials: r.keys, HTTP: r.faults, Stop: r.stop,
@@ -266,6 +289,22 @@ func newRig(change func(*Options)) *rig {
 	}
 	r.Store = New(o)
 	return r
+}
+
+// latency makes every request take a moment, so that many are in flight at once.
+func latency(o *Options) {
+	next := o.HTTP
+	o.HTTP = doer(func(req *http.Request) (*http.Response, error) {
+		time.Sleep(100 * time.Millisecond)
+		return next.Do(req)
+	})
+}
+
+// open opens all lanes, which otherwise open as requests succeed.
+func (r *rig) open() {
+	for range r.o.Parallel {
+		r.lanes.widen()
+	}
 }
 
 func (r *rig) event(e transfer.Event) {
@@ -285,6 +324,18 @@ func (r *rig) told(kind transfer.Kind) (n int, sum int64) {
 		}
 	}
 	return n, sum
+}
+
+// texts are those of the events of one kind.
+func (r *rig) texts(kind transfer.Kind) (texts []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		if e.Kind == kind {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
 }
 
 // in is what Put takes, with its events in the rig.

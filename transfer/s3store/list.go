@@ -57,6 +57,8 @@ func (s *Store) head(ctx context.Context, key string) (transfer.Object, error) {
 	})
 	var f *Fault
 	switch {
+	case errors.Is(err, transfer.ErrCredentials): // the fault in it is of another request
+		return obj, err
 	case notFound(err):
 		return obj, &transfer.Error{Op: opHead, Key: key, Err: transfer.ErrNotExist}
 	case errors.As(err, &f) && (f.Status == http.StatusForbidden || f.Status == http.StatusBadRequest):
@@ -125,12 +127,17 @@ var errEndless = errors.New("the listing does not go on: no new continuation tok
 func (s *Store) listPage(ctx context.Context, prefix string, req *s3.ListObjectsV2Input) (*s3.ListObjectsV2Output, error) {
 	var out *s3.ListObjectsV2Output
 	err := s.send(ctx, opList, prefix, func(ctx context.Context) (err error) {
-		out, err = s.client.ListObjectsV2(ctx, req)
-		if err == nil && aws.ToString(out.Name) == "" {
-			err = errNotS3 // a portal's page is not an empty listing
-		}
+		out, err = s.listOnce(ctx, req)
 		return err
 	})
+	return out, err
+}
+
+func (s *Store) listOnce(ctx context.Context, req *s3.ListObjectsV2Input) (*s3.ListObjectsV2Output, error) {
+	out, err := s.client.ListObjectsV2(ctx, req)
+	if err == nil && aws.ToString(out.Name) == "" {
+		err = errNotS3 // a portal's page is not an empty listing
+	}
 	return out, err
 }
 

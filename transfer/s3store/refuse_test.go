@@ -3,7 +3,6 @@ package s3store
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,55 +54,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestUnknownKeyThatWorkedIsAwaited(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(nil)
-		r.mustPut(t, "first", nil)
-		r.faults.On(0, refuseKey("key-1"), storetest.Refuse(403, "InvalidAccessKeyId"))
-		time.AfterFunc(time.Hour, func() { r.keys.swap("key-2", time.Time{}) })
-		r.mustPut(t, "k", []byte("body"))
-	})
-}
-
-func TestDeniedMayMeanExpiry(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(nil)
-		r.keys.swap("key-1", time.Now().Add(time.Minute))
-		r.mustPut(t, "first", nil)
-		time.Sleep(2 * time.Minute)
-		r.faults.On(0, refuseKey("key-1"), storetest.Refuse(403, "AccessDenied"))
-		time.AfterFunc(time.Minute, func() { r.keys.swap("key-2", time.Time{}) })
-		r.mustPut(t, "k", []byte("body"))
-		if r.keys.given("key-1") != 1 {
-			t.Error("the key whose time is up was not given back")
-		}
-	})
-}
-
-func TestDeniedToTwoKeysIsDenied(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(nil)
-		r.mustPut(t, "first", nil)
-		n := 0
-		r.faults.On(0, func(req *http.Request) bool {
-			if !strings.HasSuffix(req.URL.Path, "/k") {
-				return false
-			}
-			if n++; n == 1 {
-				r.keys.swap("key-2", time.Time{}) // rotated meanwhile
-			}
-			return true
-		}, storetest.Refuse(403, "AccessDenied"))
-		if _, err := r.put(t, "k", nil); !errors.Is(err, transfer.ErrDenied) || transfer.Fatal(err) || n != 2 {
-			t.Errorf("%d requests: %v", n, err)
-		}
-		if r.keys.given("key-1")+r.keys.given("key-2") != 0 {
-			t.Error("a good key was given back")
-		}
-		r.mustPut(t, "l", nil)
-	})
-}
-
 func TestDeniedWhereExpiryIsNoReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(nil)
@@ -119,41 +69,6 @@ func TestDeniedWhereExpiryIsNoReason(t *testing.T) {
 			t.Error("a HEAD gave the key back")
 		}
 	})
-}
-
-func TestOtherClocks(t *testing.T) {
-	for _, ahead := range []time.Duration{time.Hour, -24 * time.Hour} {
-		t.Run(ahead.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(nil)
-				r.s3.clock = ahead
-				refused := 0
-				r.faults.On(0, func(req *http.Request) bool {
-					at, err := time.Parse("20060102T150405Z", req.Header.Get("X-Amz-Date"))
-					if err != nil {
-						t.Error(err)
-					}
-					if at.Sub(time.Now().Add(ahead)).Abs() > 15*time.Minute {
-						refused++
-						return true
-					}
-					return false
-				}, storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
-					resp := refusal(req, 403, "RequestTimeTooSkewed")
-					resp.Header.Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
-					return resp, nil
-				}})
-				r.mustPut(t, "k", []byte("body"))
-				r.mustPut(t, "l", []byte("body"))
-				if n, _ := r.told(transfer.Retry); refused != 1 || n != 0 {
-					t.Errorf("refused %d times, %d retries", refused, n)
-				}
-				if d := time.Until(r.keys.times[0]) - ahead; d.Abs() > 2*time.Second {
-					t.Errorf("the provider was told a time %v off", d)
-				}
-			})
-		})
-	}
 }
 
 func TestSkewThatCannotBeMended(t *testing.T) {

@@ -84,8 +84,11 @@ type fixed aws.Credentials
 
 func (f fixed) Retrieve(context.Context) (aws.Credentials, error) { return aws.Credentials(f), nil }
 func (f fixed) Wait(context.Context) (aws.Credentials, error)     { return aws.Credentials(f), nil }
-func (f fixed) Invalidate(string, string)                         {}
-func (f fixed) ServerTime(time.Time)                              {}
+func (f fixed) Another(context.Context, string, bool) (aws.Credentials, error) {
+	return aws.Credentials(f), nil
+}
+func (f fixed) Invalidate(string, string) {}
+func (f fixed) ServerTime(time.Time)      {}
 
 func token(t *testing.T, s *platform.Sandbox) fixed {
 	t.Helper()

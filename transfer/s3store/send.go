@@ -3,7 +3,6 @@ package s3store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -43,8 +42,7 @@ func (s *Store) send(ctx context.Context, op, key string, attempt func(context.C
 		began := time.Now()
 		err = attempt(withCredentials(ctx, cr))
 		if err == nil {
-			s.health.succeeded(s.o.Event)
-			s.worked.add(cr.AccessKeyID, op)
+			s.succeeded(cr, op, key)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -69,10 +67,19 @@ func (t *try) ready(ctx context.Context) (cr aws.Credentials, err error) {
 	if t.ticket, err = s.health.wait(ctx, s.o.Stop); err != nil {
 		return cr, err
 	}
-	if cr, err = s.o.Credentials.Retrieve(ctx); err == nil {
-		return cr, nil
+	for {
+		if cr, err = s.o.Credentials.Retrieve(ctx); err != nil {
+			cr, err = t.waitKey(ctx)
+		}
+		if last := s.admitted.Load(); err != nil || last != nil && *last == cr.AccessKeyID {
+			break
+		}
+		var ok bool
+		if ok, err = t.admit(ctx, cr); ok || err != nil {
+			break
+		}
 	}
-	if cr, err = s.waitKey(ctx); err != nil {
+	if err != nil {
 		s.health.release(t.ticket)
 	}
 	return cr, err
@@ -80,40 +87,44 @@ func (t *try) ready(ctx context.Context) (cr aws.Credentials, err error) {
 
 // waitKey waits for live credentials until ctx ends, stop is closed or the
 // patience for it is over.
-func (s *Store) waitKey(ctx context.Context) (aws.Credentials, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (t *try) waitKey(ctx context.Context) (aws.Credentials, error) {
+	s := t.s
+	ctx, cancel := s.untilStop(ctx)
 	defer cancel(nil)
-	patience := s.o.KeyPatience
-	if !s.health.everOK() {
-		patience = s.o.FirstKeyPatience
+	if s.o.KeyPatience > 0 {
+		timer := time.AfterFunc(s.o.KeyPatience-t.keyless.waited, func() { cancel(transfer.ErrCredentials) })
+		defer timer.Stop()
 	}
-	if patience > 0 {
-		t := time.AfterFunc(patience, func() { cancel(transfer.ErrCredentials) })
-		defer t.Stop()
-	}
-	if s.o.Stop != nil {
-		over := make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			select {
-			case <-s.o.Stop:
-				cancel(transfer.ErrStopped)
-			case <-over:
-			}
-		})
-		defer wg.Wait()
-		defer close(over)
-	}
+	began := time.Now()
 	cr, err := s.o.Credentials.Wait(ctx)
+	t.keyless.waited += time.Since(began)
 	switch {
 	case err == nil:
 		return cr, nil
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), transfer.ErrCredentials):
 		return cr, context.Cause(ctx)
 	default:
-		// Of err only what the sources said is of use: its chain ends in the
-		// context that was ended to stop waiting.
-		return cr, fmt.Errorf("%w: %v", transfer.ErrCredentials, err) //nolint:errorlint // see above
+		return cr, &noKeyError{said: err.Error(), why: t.keyless.why, fault: t.keyless.fault}
+	}
+}
+
+// untilStop derives a context that ends when no new request is to be begun, too.
+func (s *Store) untilStop(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if s.o.Stop == nil {
+		return ctx, cancel
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-s.o.Stop:
+			cancel(transfer.ErrStopped)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func(cause error) {
+		cancel(cause)
+		wg.Wait()
 	}
 }
 
@@ -126,7 +137,10 @@ type try struct {
 	since   time.Time // of the failure before, or of the first attempt's beginning
 	corrupt int
 	skewed  bool
-	asked   bool // the provider was asked whether AccessDenied was expiry
+	asked   bool // the provider was asked for another key, because this one was denied
+	denied  bool // likewise, and it had one; or the key was somebody else's
+	sources int  // how many had a key to try in place of one that was denied from the start
+	keyless keyless
 }
 
 func (t *try) fail(err error) error {
@@ -145,11 +159,14 @@ func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, er
 	default:
 		t.s.health.release(t.ticket)
 	}
+	if c != deadKey && c != suspect {
+		t.keyless = keyless{}
+	}
 	switch c {
 	case deadKey:
 		return t.dead(ctx, cr, f)
 	case suspect:
-		return t.denied(ctx, cr, f)
+		return t.deny(ctx, cr, began, f)
 	case skewed:
 		// The skew was read from this very answer; once more, signed by it.
 		if t.skewed {
@@ -165,21 +182,7 @@ func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, er
 		}
 		return t.pause(ctx, f)
 	case transient:
-		// Between two of its own attempts, too: these fail in a moment.
-		if t.since.IsZero() {
-			t.since = began
-		}
-		well := t.s.health.okSince(t.since)
-		if t.since = time.Now(); well {
-			t.count++
-			if t.count >= maxAttempts && !slowed(f) || t.count >= maxSlowed {
-				return false, f
-			}
-		}
-		if err := t.s.health.failed(t.ticket, f, t.s.o.Event); err != nil {
-			return false, err
-		}
-		return t.pause(ctx, f)
+		return t.trouble(ctx, began, f)
 	default:
 		if f.Code == "SignatureDoesNotMatch" && t.s.worked.any(cr.AccessKeyID) && t.count < 2 {
 			// The secret is right, so something mangled the request.
@@ -191,69 +194,28 @@ func (t *try) judge(ctx context.Context, cr aws.Credentials, began time.Time, er
 	}
 }
 
+// trouble notes a failure that has nothing to do with the request, and pauses.
+func (t *try) trouble(ctx context.Context, began time.Time, f *Fault) (bool, error) {
+	// Between two of its own attempts, too: these fail in a moment.
+	if t.since.IsZero() {
+		t.since = began
+	}
+	well := t.s.health.okSince(t.since)
+	if t.since = time.Now(); well {
+		t.count++
+		if t.count >= maxAttempts && !slowed(f) || t.count >= maxSlowed {
+			return false, f
+		}
+	}
+	if err := t.s.health.failed(t.ticket, f, t.s.o.Event); err != nil {
+		return false, err
+	}
+	return t.pause(ctx, f)
+}
+
 // slowed tells a store with too much to do from one that fails at something.
 func slowed(f *Fault) bool {
 	return f.Status == http.StatusServiceUnavailable || f.Status == http.StatusTooManyRequests
-}
-
-// dead gives a refused key back. A key that never worked is a wrong one rather
-// than an old one, unless the store says that it is expired.
-func (t *try) dead(ctx context.Context, cr aws.Credentials, f *Fault) (bool, error) {
-	expired := f.Code == "ExpiredToken" || f.Code == "ExpiredTokenException" || f.Code == "RequestExpired" ||
-		f.Code == "TokenRefreshRequired" || t.s.worked.any(cr.AccessKeyID) || (cr.CanExpire && cr.Expires.Before(time.Now()))
-	t.s.o.Credentials.Invalidate(cr.AccessKeyID, f.Code)
-	if expired {
-		return true, nil
-	}
-	if t.another(ctx, cr) {
-		return true, nil
-	}
-	f.Sentinel = transfer.ErrRefused
-	return false, f
-}
-
-// denied tells expiry from a real denial: some stores answer AccessDenied to
-// an expired token. The provider is asked once; a different key, denied too,
-// is a real denial.
-func (t *try) denied(ctx context.Context, cr aws.Credentials, f *Fault) (bool, error) {
-	f.Sentinel = transfer.ErrDenied
-	over := cr.CanExpire && cr.Expires.Before(time.Now().Add(time.Duration(t.s.skew.Load())))
-	before := t.s.worked.did(cr.AccessKeyID, t.op)
-	if !t.asked && cr.SessionToken != "" && mayMeanExpiry[t.op] && (over || before) {
-		t.asked = true
-		if over {
-			t.s.o.Credentials.Invalidate(cr.AccessKeyID, f.Code)
-			return true, nil
-		}
-		if t.another(ctx, cr) {
-			return true, nil
-		}
-	}
-	if writes[t.op] && !t.s.worked.ever(t.op) {
-		// Nothing was ever accepted: the right is missing, not one object's.
-		f.Sentinel = transfer.ErrRefused
-	}
-	return false, f
-}
-
-// mayMeanExpiry are the operations the platform's role has: only there can a
-// denial be a surprise.
-var mayMeanExpiry = map[string]bool{
-	opPut: true, opCreate: true, opPart: true, opComplete: true, opGet: true, opList: true,
-}
-
-var writes = map[string]bool{opPut: true, opCreate: true}
-
-// anotherWait bounds the question for a different key: somebody waits to be
-// told that the one he has is wrong.
-const anotherWait = 3 * time.Second
-
-// another reports whether the provider has, or soon gets, a different key.
-func (t *try) another(ctx context.Context, cr aws.Credentials) bool {
-	ctx, cancel := context.WithTimeout(ctx, anotherWait)
-	defer cancel()
-	next, err := t.s.o.Credentials.Wait(ctx)
-	return err == nil && next.AccessKeyID != cr.AccessKeyID
 }
 
 // pause waits with full jitter before the next attempt.
@@ -266,14 +228,20 @@ func (t *try) pause(ctx context.Context, f *Fault) (bool, error) {
 	}
 	d = time.Duration(float64(d) * r())
 	t.s.o.Event(transfer.Event{Kind: transfer.Retry, Key: t.key, Text: t.op, Err: f, Wait: d})
+	err := t.s.sleep(ctx, d)
+	return err == nil, err
+}
+
+// sleep waits for d, or until there is no more reason to.
+func (s *Store) sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true, nil
+		return nil
 	case <-ctx.Done():
-		return false, context.Cause(ctx)
-	case <-t.s.o.Stop:
-		return false, transfer.ErrStopped
+		return context.Cause(ctx)
+	case <-s.o.Stop:
+		return transfer.ErrStopped
 	}
 }

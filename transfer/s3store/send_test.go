@@ -22,8 +22,8 @@ type doer func(*http.Request) (*http.Response, error)
 
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-// refuseKey refuses what is signed with one key.
-func refuseKey(id string) func(*http.Request) bool {
+// underKey matches what is signed with one key.
+func underKey(id string) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		return strings.Contains(r.Header.Get("Authorization"), "Credential="+id+"/")
 	}
@@ -32,7 +32,7 @@ func refuseKey(id string) func(*http.Request) bool {
 func TestExpiredTokenSpendsNoAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(nil)
-		r.faults.On(0, refuseKey("key-1"), storetest.Refuse(400, "ExpiredToken"))
+		r.faults.On(0, underKey("key-1"), storetest.Refuse(400, "ExpiredToken"))
 		began := time.Now()
 		time.AfterFunc(time.Hour, func() { r.keys.swap("key-2", time.Time{}) })
 		r.mustPut(t, "k", []byte("body"))
@@ -53,7 +53,7 @@ func TestManyRefusedAtOnce(t *testing.T) {
 		r := newRig(func(o *Options) { o.Parallel = 64 })
 		refused := 0
 		r.faults.On(0, func(req *http.Request) bool {
-			if refuseKey("key-1")(req) {
+			if underKey("key-1")(req) {
 				refused++
 				return true
 			}
@@ -79,7 +79,7 @@ func TestExpiredWhileTheCircuitIsOpen(t *testing.T) {
 		down := atomic.Bool{}
 		down.Store(true)
 		r.faults.On(0, func(*http.Request) bool { return down.Load() }, storetest.Reset(false))
-		r.faults.On(0, refuseKey("key-1"), storetest.Refuse(400, "ExpiredToken"))
+		r.faults.On(0, underKey("key-1"), storetest.Refuse(400, "ExpiredToken"))
 		time.AfterFunc(10*time.Minute, func() { down.Store(false) })
 		time.AfterFunc(20*time.Minute, func() { r.keys.swap("key-2", time.Time{}) })
 		var all sync.WaitGroup
@@ -285,15 +285,52 @@ func TestStopEndsWaiting(t *testing.T) {
 
 func TestKeyPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(func(o *Options) { o.KeyPatience, o.FirstKeyPatience = time.Hour, time.Minute })
-		for _, want := range []time.Duration{time.Minute, time.Hour} {
+		r := newRig(func(o *Options) { o.KeyPatience = time.Hour })
+		for range 2 { // before the first answer as later
 			r.keys.Invalidate("key-1", "test")
 			began := time.Now()
-			if _, err := r.put(t, "k", nil); !errors.Is(err, transfer.ErrCredentials) || time.Since(began) != want {
-				t.Errorf("%v after %v, want %v", err, time.Since(began), want)
+			if _, err := r.put(t, "k", nil); !errors.Is(err, transfer.ErrCredentials) || time.Since(began) != time.Hour {
+				t.Errorf("%v after %v", err, time.Since(began))
 			}
 			r.keys.swap("key-1", time.Time{})
 			r.mustPut(t, "k", nil)
 		}
+	})
+}
+
+// Sets that come and are refused, one after the other, are no credentials either.
+func TestKeyPatienceOverManyKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(func(o *Options) { o.KeyPatience = time.Hour })
+		r.mustPut(t, "first", nil)
+		r.faults.On(0, nil, storetest.Refuse(400, "ExpiredToken"))
+		began := time.Now()
+		for n := range 9 {
+			time.AfterFunc(time.Duration(n+1)*7*time.Minute, func() { r.keys.swap(fmt.Sprint("key-", n+2), time.Time{}) })
+		}
+		_, err := r.put(t, "k", nil)
+		var f *Fault
+		if !errors.Is(err, transfer.ErrCredentials) || !errors.As(err, &f) || f.Code != "ExpiredToken" {
+			t.Error(err)
+		}
+		if !strings.HasSuffix(err.Error(), "; the last ones were refused: ExpiredToken: as the test wants it (HTTP 400)") {
+			t.Errorf("%q does not say why", err)
+		}
+		if d := time.Since(began); d != time.Hour {
+			t.Errorf("gave up after %v", d)
+		}
+	})
+}
+
+// Patience is for one wait; it begins anew once a key did something.
+func TestKeyPatienceBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(func(o *Options) { o.KeyPatience = time.Hour })
+		r.faults.On(1, nil, storetest.Refuse(400, "ExpiredToken"))
+		r.faults.On(2, nil, storetest.Refuse(503, "SlowDown"))
+		r.faults.On(3, nil, storetest.Refuse(400, "ExpiredToken"))
+		time.AfterFunc(50*time.Minute, func() { r.keys.swap("key-2", time.Time{}) })
+		time.AfterFunc(100*time.Minute, func() { r.keys.swap("key-3", time.Time{}) })
+		r.mustPut(t, "k", []byte("body"))
 	})
 }

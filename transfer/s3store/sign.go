@@ -2,9 +2,14 @@ package s3store
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"agent/transfer"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -50,6 +55,55 @@ func (g *signer) SignHTTP(ctx context.Context, c aws.Credentials, r *http.Reques
 // bad one always is, because it may be about the time.
 const clockEvery = 10 * time.Second
 
+// clock is what is known of the store's clock.
+type clock struct {
+	skew atomic.Int64 // nanoseconds it is ahead of ours
+	seen atomic.Int64 // when that was last looked at, Unix nanoseconds
+
+	mu    sync.Mutex
+	told  time.Duration // the skew that people were told of
+	times int           // how often
+}
+
+// now is the store's time. Round strips the monotonic reading: it stands still
+// while a laptop sleeps, and tokens do not.
+func (c *clock) now() time.Time { return time.Now().Round(0).Add(time.Duration(c.skew.Load())) }
+
+// over reports that the time of a set is up.
+func (c *clock) over(cr aws.Credentials) bool { return cr.CanExpire && !c.now().Before(cr.Expires) }
+
+// maxTold is how often in a run people are told of one oddity.
+const maxTold = 3
+
+// tell says what to tell people of a skew, if it is news.
+func (c *clock) tell(skew time.Duration) (text string, news bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if skew.Abs() <= skewAllowed || (skew-c.told).Abs() <= skewAllowed || c.times == maxTold {
+		return "", false
+	}
+	c.told = skew
+	c.times++
+	way := "behind"
+	if skew < 0 {
+		way = "ahead of"
+	}
+	return fmt.Sprintf("this machine's clock is %s %s the store's: requests are signed, and tokens expire, by the store's time",
+		roughly(skew.Abs()), way), true
+}
+
+// roughly is a duration of minutes or more in one number.
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Round(time.Minute)/time.Minute))
+	case d < 2*day:
+		return fmt.Sprintf("%d h", int(d.Round(time.Hour)/time.Hour))
+	}
+	return fmt.Sprintf("%d days", int(d.Round(day)/day))
+}
+
 // dated is an HTTP client that notes the store's clock.
 type dated struct {
 	aws.HTTPClient
@@ -57,17 +111,39 @@ type dated struct {
 }
 
 func (d dated) Do(req *http.Request) (*http.Response, error) {
+	began := time.Now().Round(0)
 	res, err := d.HTTPClient.Do(req)
 	if err != nil {
 		return res, err
 	}
-	now := time.Now()
-	if last := d.s.clockSeen.Load(); res.StatusCode >= 400 || now.UnixNano()-last > int64(clockEvery) {
-		d.s.clockSeen.Store(now.UnixNano())
-		if t, err := http.ParseTime(res.Header.Get("Date")); err == nil {
-			d.s.skew.Store(int64(t.Sub(now.Round(0))))
-			d.s.o.Credentials.ServerTime(t)
-		}
+	now := time.Now().Round(0)
+	c := &d.s.clock
+	if res.StatusCode < 400 && now.UnixNano()-c.seen.Load() <= int64(clockEvery) {
+		return res, nil
+	}
+	at := dateOf(res)
+	if at.IsZero() {
+		return res, nil
+	}
+	c.seen.Store(now.UnixNano())
+	skew := at.Sub(now)
+	c.skew.Store(int64(skew))
+	d.s.o.Credentials.ServerTime(at)
+	if now.Sub(began) > skewAllowed {
+		return res, nil // when in this time it was dated can't be told: this machine may have slept meanwhile
+	}
+	if text, news := c.tell(skew); news {
+		d.s.o.Event(transfer.Event{Kind: transfer.Notice, Text: text})
 	}
 	return res, nil
+}
+
+// dateOf is an answer's Date; zero without one, or where the answer is a page,
+// so that some proxy or portal gave it.
+func dateOf(res *http.Response) time.Time {
+	at, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil || strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+		return time.Time{}
+	}
+	return at
 }

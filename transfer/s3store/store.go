@@ -35,6 +35,10 @@ type Credentials interface {
 	Retrieve(ctx context.Context) (aws.Credentials, error)
 	// Wait returns a live set, waiting for one as long as ctx lives.
 	Wait(ctx context.Context) (aws.Credentials, error)
+	// Another asks once for another set than this key's, and returns the live
+	// one, which may be the same. Useless: the key was denied from the start, so
+	// that its source is no use either. Callers may be many: they are one question.
+	Another(ctx context.Context, accessKeyID string, useless bool) (aws.Credentials, error)
 	// Invalidate says that the store refused this key; it is not offered again.
 	Invalidate(accessKeyID, why string)
 	// ServerTime reports the store's clock, by which keys expire.
@@ -44,6 +48,7 @@ type Credentials interface {
 // Options configures a Store.
 type Options struct {
 	Bucket      string
+	Prefix      string // of the job's keys: what every set of credentials has to be able to list, if an earlier one was
 	Region      string
 	Endpoint    string // URL; "" is AWS itself
 	Credentials Credentials
@@ -59,10 +64,7 @@ type Options struct {
 
 	Patience      time.Duration // how long the store may be away; 0 is without end
 	FirstPatience time.Duration // likewise before the first answer; default 1 min
-	KeyPatience   time.Duration // how long to wait for live credentials; 0 is without end
-	// FirstKeyPatience is likewise before the first answer: whoever never had
-	// credentials rather forgot them. 0 is without end.
-	FirstKeyPatience time.Duration
+	KeyPatience   time.Duration // how long a request waits for credentials that work; 0 is without end
 
 	Event func(transfer.Event) // never blocks
 	Stop  <-chan struct{}      // closed: no new request is begun
@@ -71,21 +73,23 @@ type Options struct {
 
 // Store is a transfer.Store over S3.
 type Store struct {
-	o         Options
-	client    *s3.Client
-	lanes     *lanes
-	health    *health
-	bufs      buffers
-	skew      atomic.Int64  // nanoseconds the store's clock is ahead of ours
-	clockSeen atomic.Int64  // when that was last looked at, Unix nanoseconds
-	sum       atomic.Uint32 // the transfer.Checksum in use, stepped down where refused
-	proven    atomic.Bool   // the store has taken a checksum: later refusals are about something else
+	o      Options
+	client *s3.Client
+	lanes  *lanes
+	health *health
+	bufs   buffers
+	clock  clock
+	sum    atomic.Uint32 // the transfer.Checksum in use, stepped down where refused
+	proven atomic.Bool   // the store has taken a checksum: later refusals are about something else
 
 	verifies atomic.Bool // an answer has named the checksum that was sent: the store compares it
 
 	noListParts atomic.Bool // the role may not, so it is not asked again
 	noAbort     atomic.Bool
-	worked      keyOps // which key has succeeded at what
+
+	worked   keyOps                 // which key has succeeded at what
+	admitted atomic.Pointer[string] // the key that was let in last, see admit
+	lister   lister
 }
 
 var _ transfer.Store = (*Store)(nil)
@@ -115,6 +119,7 @@ func New(o Options) *Store {
 		lanes:  newLanes(o.Parallel),
 		health: newHealth(o.Patience, o.FirstPatience),
 		bufs:   buffers{share: share(o.Memory, o.Parallel)},
+		lister: lister{turn: make(chan struct{}, 1)},
 	}
 	s.sum.Store(uint32(o.Checksum))
 	s.o.HTTP, s.o.SlowHTTP = dated{o.HTTP, s}, dated{o.SlowHTTP, s}
@@ -137,7 +142,7 @@ func (s *Store) clientOptions() s3.Options {
 		// send owns attempts, backoff and the clock; see DESIGN in docs/architecture.md.
 		Retryer:                                   aws.NopRetryer{},
 		DisableClockSkewCorrection:                true,
-		HTTPSignerV4:                              &signer{inner: v4.NewSigner(), skew: &s.skew},
+		HTTPSignerV4:                              &signer{inner: v4.NewSigner(), skew: &s.clock.skew},
 		RequestChecksumCalculation:                aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation:                aws.ResponseChecksumValidationWhenRequired,
 		DisableLogOutputChecksumValidationSkipped: true,
