@@ -159,7 +159,7 @@ func (l *Log) Event(e transfer.Event) {
 			l.since = l.o.Now()
 		}
 		l.mu.Unlock()
-		l.Warn("waiting", "for", e.Text)
+		l.Warn("waiting", "for", e.Text, "hint", e.Hint)
 	case transfer.Going:
 		l.mu.Lock()
 		since := l.since

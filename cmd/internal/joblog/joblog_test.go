@@ -60,7 +60,8 @@ func play(l *Log) {
 		{Kind: transfer.Moved, Key: "p/a", Bytes: 7},
 		{Kind: transfer.Saved, Key: "p/a", Bytes: 3},
 		{Kind: transfer.Retry, Key: "p/a", Wait: 1500 * time.Millisecond, Err: fmt.Errorf("UploadPart p/a: %w", refused{})},
-		{Kind: transfer.Waiting, Text: "credentials: expired"},
+		{Kind: transfer.Waiting, Text: "credentials: expired", Hint: "log in again"},
+		{Kind: transfer.Waiting, Text: "the store: 503"}, // nobody can tell what would end it
 		{Kind: transfer.Going},
 		{Kind: transfer.Going}, // nobody was waiting
 		{Kind: transfer.Notice, Text: "a symbolic link\nleads out", Path: "/d/ü"},
@@ -79,7 +80,8 @@ func TestWhatAnOperatorReads(t *testing.T) {
 	l, path := open(t, Options{Now: at})
 	play(l)
 	want := `T warn retry wait=1.5s key=p/a error="UploadPart p/a: slow down" code=SlowDown status=503 request=4442587FB7D0A2F9
-T warn waiting for="credentials: expired"
+T warn waiting for="credentials: expired" hint="log in again"
+T warn waiting for="the store: 503"
 T info going waited=0s
 T info a symbolic link\nleads out path=/d/ü
 T error failed key=p/b path="/d/b\x1b" bytes=9 error="access denied"

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"agent/transfer"
 )
 
 // narrow is the width below which a line has no room for a bar.
@@ -18,8 +21,17 @@ const narrow = 60
 // flickers.
 type bar struct {
 	text
+	bell  bool   // Err is a terminal, which can ring
 	line  string // what is on the screen
 	drawn int    // its columns
+}
+
+// event rings once a waiting: somebody may have to come.
+func (b *bar) event(at time.Time, e transfer.Event) {
+	if e.Kind == transfer.Waiting && b.bell && !b.waiting.on() {
+		b.err.WriteString("\a")
+	}
+	b.text.event(at, e)
 }
 
 func (b *bar) clear() {
@@ -31,7 +43,7 @@ func (b *bar) clear() {
 
 func (b *bar) progress(p progress) {
 	// The last column stays free: a terminal may wrap when it is filled.
-	line := draw(p, b.safe(p.Waiting), b.o.Width()-1)
+	line := draw(p, b.waitingFor(p), b.o.Width()-1)
 	if line == b.line {
 		return
 	}
@@ -47,43 +59,39 @@ func (b *bar) progress(p progress) {
 // segment is one piece of a progress line; those that rank lower go first when
 // there is no room.
 type segment struct {
-	text string
-	rank int
+	text  string
+	rank  int
+	short string // tried before nothing; "": there is none
 }
 
-// segments are what a progress line says, in order.
+// segments are what a progress line says, in order; waiting is what is waited
+// for, "" for nothing.
 func segments(p progress, waiting, of string) []segment {
 	var segs []segment
 	switch {
 	case waiting != "":
-		segs = append(segs, segment{"waiting for " + waiting, 9})
+		segs = append(segs, segment{text: "waiting for " + waiting, rank: 9})
 	case !p.Scanned:
-		segs = append(segs, segment{"scanning…", 5})
+		segs = append(segs, segment{text: "scanning…", rank: 5})
 	}
 	n := fmt.Sprintf("%s%s%s", Count(p.FilesDone+p.FilesThere), of, files(p.FilesFound))
 	segs = append(segs,
-		segment{n, 4},
-		segment{bytesOf(p.BytesDone, p.BytesFound, of), 7})
+		segment{text: n, rank: 4},
+		segment{text: bytesOf(p.BytesDone, p.BytesFound, of), rank: 7})
 	if waiting == "" {
-		segs = append(segs, segment{Rate(p.rate), 6})
+		segs = append(segs, segment{text: Rate(p.rate), rank: 6})
 		if p.leftKnown && p.Remaining() > 0 {
-			segs = append(segs, segment{Duration(p.left) + " left", 8})
+			segs = append(segs, segment{text: Duration(p.left) + " left", rank: 8})
 		}
 	}
 	if p.FilesFailed > 0 {
-		segs = append(segs, segment{Count(p.FilesFailed) + " failed", 3})
+		segs = append(segs, segment{text: Count(p.FilesFailed) + " failed", rank: 3})
 	}
-	if p.lifeKnown {
-		segs = append(segs, segment{token(p), 2})
+	if p.credsKnown {
+		text, short := token(p.creds, p.tokens)
+		segs = append(segs, segment{text: text, rank: 2, short: short})
 	}
 	return segs
-}
-
-func token(p progress) string {
-	if p.life <= 0 {
-		return "token expired"
-	}
-	return "token " + Duration(p.life)
 }
 
 func texts(segs []segment) []string {
@@ -111,17 +119,21 @@ func draw(p progress, waiting string, width int) string {
 		case !known && columns(line) <= width, len(segs) == 1:
 			return clip(line, width)
 		}
-		segs = without(segs)
+		segs = lessOf(segs)
 	}
 }
 
-// without drops the segment that matters least.
-func without(segs []segment) []segment {
+// lessOf shortens the segment that matters least, or drops it.
+func lessOf(segs []segment) []segment {
 	least := 0
 	for i, s := range segs {
 		if s.rank < segs[least].rank {
 			least = i
 		}
+	}
+	if s := segs[least]; s.short != "" {
+		segs[least] = segment{text: s.short, rank: s.rank}
+		return segs
 	}
 	return append(segs[:least:least], segs[least+1:]...)
 }

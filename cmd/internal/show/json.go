@@ -66,6 +66,8 @@ type (
 		PerSecond int64    `json:"bytes_per_s"`
 		Left      *float64 `json:"left_s,omitempty"`
 		Token     *float64 `json:"token_s,omitempty"`
+		Refresh   float64  `json:"refresh_s,omitempty"`
+		Tokens    int      `json:"tokens,omitempty"`
 		Waiting   string   `json:"waiting,omitempty"`
 	}
 	fileLine struct {
@@ -90,7 +92,8 @@ type (
 	}
 	waitingLine struct {
 		head
-		For string `json:"for"`
+		For  string `json:"for"`
+		Hint string `json:"hint,omitempty"`
 	}
 	goingLine struct {
 		head
@@ -180,7 +183,7 @@ func (v *jsonView) event(at time.Time, e transfer.Event) {
 		v.put(planLine{head: newHead("plan", at), Action: e.Action.String(), place: where, Bytes: e.Bytes, Reason: reason})
 	case transfer.Waiting:
 		if v.waiting.begin(at, e.Text) {
-			v.put(waitingLine{newHead("waiting", at), reason})
+			v.put(waitingLine{newHead("waiting", at), reason, e.Hint}) // the hint is our own words
 		}
 	case transfer.Going:
 		if d, ok := v.waiting.end(at); ok {
@@ -199,13 +202,13 @@ func (v *jsonView) progress(p progress) {
 		head: newHead("progress", p.at), counts: countsOf(p), Scanned: p.Scanned,
 		PerSecond: int64(p.rate), Waiting: v.o.Redact(p.Waiting),
 	}
-	if p.leftKnown {
+	if p.leftKnown && p.Waiting == "" {
 		s := seconds(p.left)
 		l.Left = &s
 	}
-	if p.lifeKnown {
-		s := seconds(p.life)
-		l.Token = &s
+	if p.credsKnown {
+		s := seconds(p.creds.Left)
+		l.Token, l.Refresh, l.Tokens = &s, seconds(max(0, p.creds.Refresh)), p.tokens
 	}
 	v.put(l)
 }

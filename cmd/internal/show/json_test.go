@@ -130,9 +130,9 @@ func lines(t *testing.T, s string) (out []any) {
 func TestJSONLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(Options{Mode: JSON, DryRun: true,
-			CredentialLife: func() (time.Duration, bool) { return 42 * time.Minute, true },
-			Explain:        func(err error) (string, string) { return err.Error(), "a hint" },
-			Redact:         func(s string) string { return strings.ReplaceAll(s, "SECRET", "…") }})
+			Credentials: life(Credentials{Left: 42 * time.Minute, Refresh: 32*time.Minute + 500*time.Microsecond}),
+			Explain:     func(err error) (string, string) { return err.Error(), "a hint" },
+			Redact:      func(s string) string { return strings.ReplaceAll(s, "SECRET", "…") }})
 		r.Start(Start{Job: "j", Command: "upload", Sources: []string{"/a", "/\xff"}, Destination: "s3://b/<&>", Version: "1"})
 		bad := "/d/caf\xe9\x1b\u202e\u009b\x7f\U000e0001"
 		r.events(
@@ -146,7 +146,8 @@ func TestJSONLines(t *testing.T) {
 			transfer.Event{Kind: transfer.Done, Key: "k", Path: "/d/k", Bytes: 10},
 			transfer.Event{Kind: transfer.Failed, Path: bad, Bytes: 7, Err: errors.New("no SECRET")},
 			transfer.Event{Kind: transfer.Scanned},
-			transfer.Event{Kind: transfer.Waiting, Text: "credentials"})
+			transfer.Event{Kind: transfer.Waiting, Text: "credentials: SECRET", Hint: "type in another SECRET\u202e"})
+		r.Say("for people")
 		wait(2 * time.Second)
 		r.events(transfer.Event{Kind: transfer.Going})
 		r.Error("over SECRET", "")
@@ -161,8 +162,11 @@ func TestJSONLines(t *testing.T) {
 		}
 		check(t, "types", strings.Join(types, " "), "startLine planLine fileLine fileLine retryLine noticeLine fileLine fileLine "+
 			"waitingLine foundLine progressLine goingLine errorLine summaryLine")
-		if strings.Contains(r.out.String(), "SECRET") {
-			t.Error("a secret", r.out.String())
+		if n := strings.Count(r.out.String(), "SECRET"); n != 1 { // the hint's, which is our own word
+			t.Error(n, "secrets", r.out.String())
+		}
+		if w := got[8].(waitingLine); w.For != "credentials: …" || w.Hint != "type in another SECRET\u202e" {
+			t.Errorf("%+v", w)
 		}
 		if s := got[0].(startLine); string(s.SourcesBytes[1]) != "/\xff" || string(s.SourcesBytes[0]) != "/a" || s.Destination != "s3://b/<&>" || !s.DryRun {
 			t.Errorf("%+v", s)
@@ -174,7 +178,7 @@ func TestJSONLines(t *testing.T) {
 		if w := got[4].(retryLine); w.Wait != 1.235 {
 			t.Errorf("%+v", w)
 		}
-		if p := got[10].(progressLine); *p.Token != 2520 || p.Waiting != "credentials" || p.BytesDone != 12 || p.Left != nil {
+		if p := got[10].(progressLine); *p.Token != 2520 || p.Refresh != 1920.001 || p.Tokens != 0 || p.Waiting != "credentials: …" || p.BytesDone != 12 || p.Left != nil {
 			t.Errorf("%+v", p)
 		}
 		if g := got[11].(goingLine); g.Waited != 2 {

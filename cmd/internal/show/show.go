@@ -45,10 +45,9 @@ type Options struct {
 	// Interval is the time between two progress lines of Plain and JSON; 0: 10 s.
 	// The bar has its own pace.
 	Interval time.Duration
-	// CredentialLife is how long the credentials have still to live, and
-	// whether that is known; nil: it is not. It is called several times a
-	// second and must not block.
-	CredentialLife func() (time.Duration, bool)
+	// Credentials is the life of those in use; false, or nil: nothing is
+	// known of an end. It is called several times a second and must not block.
+	Credentials func() (Credentials, bool)
 
 	Name    string // the program's name as invoked, heads error lines; "": agent
 	Verbose int    // 1 shows retries too
@@ -126,8 +125,8 @@ func (o *Options) fill() {
 	if o.Interval <= 0 {
 		o.Interval = 10 * time.Second
 	}
-	if o.CredentialLife == nil {
-		o.CredentialLife = func() (time.Duration, bool) { return 0, false }
+	if o.Credentials == nil {
+		o.Credentials = func() (Credentials, bool) { return Credentials{}, false }
 	}
 	if o.Name == "" {
 		o.Name = "agent"

@@ -15,7 +15,7 @@ import (
 
 func TestPlain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(Options{Mode: Plain, LogPath: "/log", CredentialLife: func() (time.Duration, bool) { return 42 * time.Minute, true }})
+		r := newRig(Options{Mode: Plain, LogPath: "/log", Credentials: token42})
 		r.Start(Start{Job: "3f9c", Command: "upload", Sources: []string{"/a", "/b\n"}, Destination: "s3://x/y"})
 		r.events(
 			transfer.Event{Kind: transfer.Found, Key: "a", Bytes: 100 * mib},
@@ -54,7 +54,7 @@ more in the log: /log
 
 func TestBarDrawsOneLineAndLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(Options{Mode: Bar, Verbose: 1, CredentialLife: func() (time.Duration, bool) { return -time.Second, true }})
+		r := newRig(Options{Mode: Bar, Verbose: 1, Credentials: life(Credentials{Left: -time.Second})})
 		r.events(transfer.Event{Kind: transfer.Found, Key: "a", Bytes: 100 * mib})
 		wait(time.Second)
 		check(t, "scanning", r.last(t), "scanning…  0/1 file  0 B/100 MiB  0 B/s  token expired")
@@ -68,10 +68,10 @@ func TestBarDrawsOneLineAndLeavesNothing(t *testing.T) {
 			transfer.Event{Kind: transfer.Failed, Path: "/\u202eb", Err: errors.New("boom")},
 			transfer.Event{Kind: transfer.Waiting, Text: "credentials: expired"})
 		wait(time.Second)
-		want := `retry in 1.5 s: a: slow down\n` + "\n" + `failed: /\u202eb: boom`
+		want := `retry in 1.5 s: a: slow down\n` + "\n" + `failed: /\u202eb: boom` + "\nwaiting for credentials: expired"
 		lines := r.screen(t)
 		check(t, "above", strings.Join(lines[:len(lines)-1], "\n"), want)
-		if !strings.HasPrefix(r.last(t), "waiting for credentials: expired  ") {
+		if !strings.HasPrefix(r.last(t), "waiting for credentials, 1 s  ") {
 			t.Error(r.last(t))
 		}
 		r.events(transfer.Event{Kind: transfer.Going})
@@ -84,7 +84,7 @@ func TestBarDrawsOneLineAndLeavesNothing(t *testing.T) {
 		r.Close()
 		r.Close()
 		lines, column := screen(t, r.err.String(), 100)
-		check(t, "end", strings.Join(lines, "\n"), want+"\n")
+		check(t, "end", strings.Join(lines, "\n"), want+"\ngoing on after 1 s\n")
 		if column != 0 {
 			t.Error("the cursor is in column", column)
 		}
@@ -116,18 +116,18 @@ func TestBarIsNotRedrawnTooOftenNorForNothing(t *testing.T) {
 
 func TestBarFitsEveryWidth(t *testing.T) {
 	p := progress{Counts: transfer.Counts{FilesFound: 123456, FilesDone: 1234, FilesFailed: 12, BytesFound: 1 << 40, BytesDone: 1 << 30, Scanned: true},
-		rate: 1e7, left: time.Hour, leftKnown: true, life: time.Hour, lifeKnown: true}
+		rate: 1e7, outlook: outlook{left: time.Hour, leftKnown: true}, creds: Credentials{Left: time.Hour}, credsKnown: true}
 	for width := range 200 {
 		for _, scanned := range []bool{true, false} {
-			for _, waiting := range []string{"", "credentials", strings.Repeat("漢字", 40)} {
-				p.Scanned = scanned
+			for i, waiting := range []string{"", "credentials, 3 min", strings.Repeat("漢字", 40)} {
+				p.Scanned, p.tokens = scanned, 4*i
 				if l := draw(p, waiting, width); columns(l) > width {
 					t.Errorf("%d columns for %d: %s", columns(l), width, l)
 				}
 			}
 		}
 	}
-	p.Scanned = true
+	p.Scanned, p.tokens = true, 0
 	check(t, "narrow", draw(p, "", 40), "1.00 GiB/1.00 TiB  1 h left  0%")
 	check(t, "wide", draw(p, "", 150), "1,234/123,456 files  1.00 GiB/1.00 TiB  9.54 MiB/s  1 h left  12 failed  token 1 h   0% [........................................]")
 }

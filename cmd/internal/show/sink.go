@@ -39,14 +39,20 @@ type view interface {
 // progress is how far things are.
 type progress struct {
 	transfer.Counts
-	at        time.Time
-	elapsed   time.Duration
-	rate      float64 // bytes per second, lately
-	left      time.Duration
+	outlook
+	at         time.Time
+	elapsed    time.Duration
+	rate       float64 // bytes per second, lately
+	creds      Credentials
+	credsKnown bool
+	lost       int // lines that were given up
+}
+
+// outlook is a guess of what is still to come.
+type outlook struct {
+	left      time.Duration // of sending; what is waited meanwhile comes on top
 	leftKnown bool
-	life      time.Duration // of the credentials
-	lifeKnown bool
-	lost      int // lines that were given up
+	tokens    int // that the rest takes; 0: not known
 }
 
 type happened struct {
@@ -61,11 +67,12 @@ type Sink struct {
 	begun time.Time
 	tally transfer.Tally
 
-	mu     sync.Mutex // of the queue
+	mu     sync.Mutex // of the queue, and of ahead
 	room   *sync.Cond // there is room in the queue again
 	queue  []happened
 	lost   int
 	closed bool
+	ahead  outlook // as of the last frame
 
 	draw     sync.Mutex // of all below: what is on the screen
 	view     view
@@ -121,7 +128,7 @@ func newView(o *Options, out, err *stream, begun time.Time) view {
 	case JSON:
 		return &jsonView{o: o, out: out, next: firstLine(o, begun)}
 	case Bar:
-		return &bar{text: text{o: o, out: out, err: err, tty: true}}
+		return &bar{text: text{o: o, out: out, err: err, tty: true}, bell: o.terminal()}
 	case Quiet:
 		return &quiet{text{o: o, out: out, err: err, tty: o.terminal()}}
 	default:
@@ -177,8 +184,45 @@ func (s *Sink) Error(what, hint string) {
 // Counts is what the events so far add up to.
 func (s *Sink) Counts() transfer.Counts { return s.tally.Snapshot() }
 
+// Left guesses how long the sending still takes, and says whether there is a
+// guess. What is waited meanwhile comes on top. It does not block.
+func (s *Sink) Left() (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ahead.left, s.ahead.leftKnown
+}
+
+// Tokens guesses how many sets of credentials the rest takes, the one in use
+// included unless it is dead, and says whether there is a guess. It does not
+// block.
+func (s *Sink) Tokens() (int, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ahead.tokens, s.ahead.tokens > 0
+}
+
+// Say writes lines of our own words for people, above the bar; JSON has no
+// place for them. During a Hold they are part of what is asked there, so the
+// events that are kept stay behind them.
+func (s *Sink) Say(lines ...string) {
+	if s.o.Mode == JSON {
+		return
+	}
+	s.draw.Lock()
+	defer s.draw.Unlock()
+	if s.held == 0 {
+		s.happen()
+	}
+	s.view.clear()
+	for _, l := range lines {
+		s.err.WriteString(Clean(l) + "\n")
+	}
+	s.bringOut()
+}
+
 // Hold clears the bar and shows nothing more until release is called: somebody
-// is asked something on the same terminal. Events are kept meanwhile.
+// is asked something on the same terminal. What happened before is shown first,
+// so a prompt stands below what it is about. Events are kept meanwhile.
 func (s *Sink) Hold() (release func()) {
 	s.between(func() { s.held++ })
 	return sync.OnceFunc(func() {
@@ -283,13 +327,17 @@ func (s *Sink) progress() progress {
 	p.elapsed = p.at.Sub(s.begun)
 	if p.Waiting == "" {
 		p.rate = s.meter.rate()
-		if p.Scanned {
-			p.left, p.leftKnown = s.meter.left(p.Remaining())
-		}
 	}
-	p.life, p.lifeKnown = s.o.CredentialLife()
+	if p.Scanned {
+		p.left, p.leftKnown = s.meter.left(p.Remaining())
+	}
+	p.creds, p.credsKnown = s.o.Credentials()
+	if p.credsKnown && p.leftKnown {
+		p.tokens = tokens(p.left, p.creds)
+	}
 	s.mu.Lock()
 	p.lost = s.lost
+	s.ahead = p.outlook
 	s.mu.Unlock()
 	return p
 }

@@ -18,11 +18,12 @@ type text struct {
 	out, err *stream
 	tty      bool // Err scrolls: not every failure is shown
 	failed   int
+	waiting  waits
 }
 
 func (t *text) wants(k transfer.Kind) bool {
 	switch k {
-	case transfer.Failed, transfer.Notice:
+	case transfer.Failed, transfer.Notice, transfer.Waiting, transfer.Going:
 		return true
 	case transfer.Retry:
 		return t.o.Verbose > 0
@@ -44,12 +45,18 @@ func (t *text) start(_ time.Time, s Start) {
 	t.say("%s %s → %s, job %s%s", Clean(s.Command), strings.Join(sources, ", "), Clean(s.Destination), Clean(s.Job), again)
 }
 
-func (t *text) event(_ time.Time, e transfer.Event) {
+func (t *text) event(at time.Time, e transfer.Event) {
 	switch e.Kind {
 	case transfer.Failed:
 		t.fail(e)
 	case transfer.Notice:
 		t.say("note: %s%s", about(e), t.safe(e.Text))
+	case transfer.Waiting:
+		t.wait(at, e)
+	case transfer.Going:
+		if d, ok := t.waiting.end(at); ok {
+			t.say("going on after %s", Duration(d))
+		}
 	case transfer.Retry:
 		what, _ := t.o.Explain(e.Err)
 		t.say("retry in %s: %s%s", short(e.Wait), about(e), t.safe(what))
@@ -146,29 +153,20 @@ func (q *quiet) finish(p progress, _ Ending) {
 	}
 }
 
+// rarely is the time between two lines of plain while nothing moves: a log over
+// a night should not have thousands of them.
+const rarely = time.Minute
+
 // plain shows a line now and then, for logs and dumb terminals.
 type plain struct {
 	text
-	next    time.Time // when the next progress line is due
-	waiting waits
-}
-
-func (v *plain) wants(k transfer.Kind) bool {
-	return k == transfer.Waiting || k == transfer.Going || v.text.wants(k)
+	next time.Time // when the next progress line is due
 }
 
 func (v *plain) event(at time.Time, e transfer.Event) {
-	switch e.Kind {
-	case transfer.Waiting:
-		if v.waiting.begin(at, e.Text) {
-			v.say("waiting for %s", v.safe(e.Text))
-		}
-	case transfer.Going:
-		if d, ok := v.waiting.end(at); ok {
-			v.say("going on after %s", Duration(d))
-		}
-	default:
-		v.text.event(at, e)
+	v.text.event(at, e)
+	if soon := at.Add(v.o.Interval); e.Kind == transfer.Going && soon.Before(v.next) {
+		v.next = soon
 	}
 }
 
@@ -176,36 +174,13 @@ func (v *plain) progress(p progress) {
 	if p.at.Before(v.next) {
 		return
 	}
-	v.next = p.at.Add(v.o.Interval)
+	pause := v.o.Interval
+	if p.Waiting != "" {
+		pause = max(pause, rarely)
+	}
+	v.next = p.at.Add(pause)
 	if v.o.DryRun {
 		return // the plan itself is the progress
 	}
-	t := v.safe(p.Waiting)
-	v.say("%s", strings.Join(texts(segments(p, t, " of ")), ", "))
-}
-
-// waits remembers since when something is waited for.
-type waits struct {
-	what  string
-	since time.Time
-}
-
-// begin reports whether text is news.
-func (w *waits) begin(at time.Time, text string) bool {
-	news := w.since.IsZero() || w.what != text
-	if w.since.IsZero() {
-		w.since = at
-	}
-	w.what = text
-	return news
-}
-
-// end returns how long it took, and whether anything was waited for at all.
-func (w *waits) end(at time.Time) (time.Duration, bool) {
-	if w.since.IsZero() {
-		return 0, false
-	}
-	d := at.Sub(w.since)
-	*w = waits{}
-	return d, true
+	v.say("%s", strings.Join(texts(segments(p, v.waitingFor(p), " of ")), ", "))
 }
