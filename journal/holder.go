@@ -16,7 +16,17 @@ type Holder struct {
 	Version  string    `json:"version,omitempty"`
 	Started  time.Time `json:"started"`
 	Updated  time.Time `json:"updated"`
+	Place    Place     `json:"place"`
 	Progress Progress  `json:"progress"`
+}
+
+// Place is where a run sends to, and whose credentials it needs.
+type Place struct {
+	Endpoint string `json:"endpoint,omitempty"` // "" for AWS's own
+	Region   string `json:"region,omitempty"`
+	Bucket   string `json:"bucket,omitempty"`
+	Prefix   string `json:"prefix,omitempty"` // of its keys
+	Scope    string `json:"scope,omitempty"`  // the workspace, or s3://bucket, that credentials are for
 }
 
 // Progress is what another agent can show of a run.
@@ -78,4 +88,21 @@ func ReadHolder(dir string) (Holder, error) {
 		return Holder{}, err
 	}
 	return h, nil
+}
+
+// Holders are what the runs under dir, a folder of jobs, have told within the
+// last while. One that crashed is among them for so long.
+func Holders(dir string, while time.Duration) ([]Holder, error) {
+	all, err := filepath.Glob(filepath.Join(dir, "*", holderName))
+	if err != nil {
+		return nil, err
+	}
+	var found []Holder
+	for _, path := range all {
+		// What is gone by now, or half a file, is no run to tell of.
+		if h, err := ReadHolder(filepath.Dir(path)); err == nil && time.Since(h.Updated).Abs() < while {
+			found = append(found, h)
+		}
+	}
+	return found, nil
 }

@@ -150,12 +150,17 @@ func (s *Sandbox) Token(ctx context.Context) ([]string, error) {
 	return lines, nil
 }
 
+// TokenCommand is a command that mints a token as credential_process wants it.
+func (s *Sandbox) TokenCommand() string {
+	return fmt.Sprintf("%s token -format process -api %s -api-key %s -workspace %s",
+		s.Bin, s.Env["AGENT_SANDBOX_API"], s.Env["AGENT_SANDBOX_API_KEY"], s.Workspace())
+}
+
 // ProcessConfig writes an AWS config file under dir whose default profile
 // mints tokens by credential_process, and returns its path.
 func (s *Sandbox) ProcessConfig(dir string) (string, error) {
 	path := filepath.Join(dir, "aws-config")
-	text := fmt.Sprintf("[default]\nregion = %s\ncredential_process = %s token -format process -api %s -api-key %s -workspace %s\n",
-		s.Env["AWS_REGION"], s.Bin, s.Env["AGENT_SANDBOX_API"], s.Env["AGENT_SANDBOX_API_KEY"], s.Workspace())
+	text := fmt.Sprintf("[default]\nregion = %s\ncredential_process = %s\n", s.Env["AWS_REGION"], s.TokenCommand())
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 

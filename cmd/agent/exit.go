@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"syscall"
 
 	"agent/cmd/internal/dest"
+	"agent/cmd/internal/prompt"
 	"agent/creds"
 	"agent/journal"
 	"agent/transfer"
@@ -50,6 +52,8 @@ func exitCode(err error) int {
 	var m *dest.Mistake
 	var ce *creds.ConfigError
 	var shown *shownError
+	var platform *creds.PlatformError
+	var secret *creds.FileError
 	switch {
 	case err == nil:
 		return exitDone
@@ -67,6 +71,17 @@ func exitCode(err error) int {
 		return exitRefused
 	case errors.Is(err, transfer.ErrLocal):
 		return exitLocal
+	case errors.As(err, &platform):
+		if platform.Kind == creds.Unreachable {
+			return exitUnreachable
+		}
+		return exitCredentials
+	case errors.As(err, &secret):
+		return exitLocal
+	case errors.Is(err, context.Canceled), errors.Is(err, prompt.ErrInterrupted):
+		return exitSignal + int(syscall.SIGINT)
+	case errors.Is(err, prompt.ErrNoInput):
+		return exitCredentials
 	}
 	return exitFailures
 }
@@ -80,6 +95,10 @@ func explain(err error) (what, hint string) {
 		return m.Msg, m.Hint
 	}
 	what = err.Error()
+	var own interface{ hint() string }
+	if errors.As(err, &own) {
+		return what, own.hint()
+	}
 	var e *transfer.Error
 	if errors.As(err, &e) && (errors.Is(err, transfer.ErrCredentials) || errors.Is(err, transfer.ErrUnreachable)) {
 		what = e.Err.Error() // which request it was is of no interest
@@ -106,7 +125,12 @@ func explainItem(err error) (what, hint string) {
 // hintLocal advises on journal and settings.
 func hintLocal(err error) string {
 	var ce *creds.ConfigError
+	var secret *creds.FileError
 	switch {
+	case errors.As(err, &secret):
+		return hintSecretFile(secret)
+	case errors.Is(err, creds.ErrNoKeyring):
+		return "leave --keyring out: the key is then kept in a file for this user only"
 	case errors.Is(err, journal.ErrBusy):
 		return "let it finish, or stop it; this job can be run by one at a time"
 	case errors.Is(err, journal.ErrNewer):

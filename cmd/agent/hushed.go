@@ -15,7 +15,7 @@ import (
 type hushed struct {
 	*creds.Provider
 	redact *joblog.Redactor
-	last   atomic.Pointer[string] // the access key whose secrets were registered last
+	last   atomic.Pointer[aws.Credentials] // what was registered last
 }
 
 // Retrieve is the provider's.
@@ -28,11 +28,17 @@ func (h *hushed) Wait(ctx context.Context) (aws.Credentials, error) {
 	return h.hush(h.Provider.Wait(ctx))
 }
 
+// Another is the provider's.
+func (h *hushed) Another(ctx context.Context, accessKeyID string, useless bool) (aws.Credentials, error) {
+	return h.hush(h.Provider.Another(ctx, accessKeyID, useless))
+}
+
 func (h *hushed) hush(c aws.Credentials, err error) (aws.Credentials, error) {
-	if last := h.last.Load(); err == nil && (last == nil || *last != c.AccessKeyID) {
+	last := h.last.Load()
+	if err == nil && (last == nil || last.SecretAccessKey != c.SecretAccessKey || last.SessionToken != c.SessionToken) {
 		h.redact.Redact(c.SecretAccessKey)
 		h.redact.Redact(c.SessionToken)
-		h.last.Store(&c.AccessKeyID)
+		h.last.Store(&c)
 	}
 	return c, err
 }

@@ -14,7 +14,6 @@ import (
 
 	"agent/cmd/internal/joblog"
 	"agent/cmd/internal/show"
-	"agent/creds"
 	"agent/journal"
 	"agent/transfer"
 	"agent/transfer/s3store"
@@ -23,19 +22,16 @@ import (
 // session is one run of a task, with everything open that it needs.
 type session struct {
 	*task
-	job      journal.Job
-	dir      string // of the job
-	endpoint string
-	region   string
-	provider *creds.Provider
-	http     *s3store.HTTPClient
-	slow     *s3store.HTTPClient
-	store    *s3store.Store
-	db       *journal.DB // nil in a dry run of a job that has none
-	log      *joblog.Log
-	redact   *joblog.Redactor
-	sink     *show.Sink
-	stopper  *stopper
+	job     journal.Job
+	dir     string // of the job
+	slow    *s3store.HTTPClient
+	store   *s3store.Store
+	db      *journal.DB // nil in a dry run of a job that has none
+	log     *joblog.Log
+	redact  *joblog.Redactor
+	sink    *show.Sink
+	stopper *stopper
+	waiter  *waiter
 
 	unverified atomic.Int64 // objects whose answer carried no checksum
 }
@@ -43,18 +39,21 @@ type session struct {
 // run does the task, and says how it ended.
 func (t *task) run(ctx context.Context) error {
 	s := &session{task: t, redact: &joblog.Redactor{}}
-	if err := s.connect(ctx); err != nil {
-		return err
+	var err error
+	if s.slow, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: s.bundle, HeaderTimeout: 10 * time.Minute, MaxConns: 4}); err != nil {
+		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
 	}
-	defer s.provider.Close()
-	defer s.http.CloseIdle()
+	s.waiter = newWaiter(ctx, s)
+	s.start(s.waiter.event)
+	defer s.Close()
 	defer s.slow.CloseIdle()
-	s.job = journal.NewJob("upload", sourcePaths(t.sources), s.endpoint, t.dest.Bucket, t.prefix)
+	s.job = journal.NewJob("upload", sourcePaths(t.files), s.endpoint, t.dest.Bucket, t.prefix)
 	s.dir = filepath.Join(t.state, "jobs", s.job.ID)
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	err := s.transfer(ctx)
+	err = s.transfer(ctx)
+	s.waiter.close()
 	if cerr := s.close(); err == nil {
 		err = cerr
 	}
@@ -77,45 +76,6 @@ func sourcePaths(sources []transfer.Source) []string {
 		paths[i] = s.Path
 	}
 	return paths
-}
-
-// connect makes the clients and the provider. It sends nothing.
-func (s *session) connect(ctx context.Context) (err error) {
-	o := s.o.connection
-	if err := checkBundle(os.Getenv("AWS_CA_BUNDLE")); err != nil {
-		return err
-	}
-	settings, err := creds.LoadSettings(ctx, o.profile, nil)
-	if err != nil {
-		return err
-	}
-	conns := s.o.parallel*4 + 4
-	h := s3store.HTTPOptions{CABundle: settings.CABundle, MaxConns: conns}
-	if s.http, err = s3store.NewHTTPClient(h); err != nil {
-		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
-	}
-	h.HeaderTimeout, h.MaxConns = 10*time.Minute, 4
-	if s.slow, err = s3store.NewHTTPClient(h); err != nil {
-		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
-	}
-	if s.endpoint, err = cleanEndpoint(firstOf(o.endpoint, settings.Endpoint)); err != nil {
-		return err
-	}
-	s.region = firstOf(o.region, settings.Region, defaultRegion)
-	s.provider = creds.New(creds.Options{
-		Sources: creds.Standard(o.profile, s.http),
-		Event:   s.credentialEvent,
-	})
-	return nil
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // open opens journal, log and display, in this order: whoever finds the job
@@ -146,7 +106,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	}
 	s.sink = show.New(show.Options{
 		Mode: s.mode(), Out: s.std.out, Err: s.std.err, Name: s.name, Verbose: s.o.verbose,
-		LogPath: logPath, DryRun: s.o.dryRun, CredentialLife: s.life, Redact: s.redact.String,
+		LogPath: logPath, DryRun: s.o.dryRun, Credentials: s.life, Redact: s.redact.String,
 		Explain: explainItem,
 	})
 	s.sink.Start(show.Start{
@@ -173,21 +133,6 @@ func (s *session) event(e transfer.Event) {
 	s.log.Event(e)
 }
 
-func (s *session) credentialEvent(e creds.Event) {
-	switch e.Kind {
-	case creds.Waiting:
-		s.event(transfer.Event{Kind: transfer.Waiting, Text: "credentials: " + e.Asked.String()})
-	case creds.Going:
-		s.event(transfer.Event{Kind: transfer.Going, Text: "credentials " + e.Info.Key + " from " + e.Info.Source})
-	}
-}
-
-// life is how long the credentials have still to live.
-func (s *session) life() (time.Duration, bool) {
-	at, ok := s.provider.Expires()
-	return time.Until(at), ok
-}
-
 // transfer plans and sends.
 func (s *session) transfer(ctx context.Context) error {
 	stopper, ctx, unwatch := watch(ctx, func() {
@@ -199,14 +144,15 @@ func (s *session) transfer(ctx context.Context) error {
 		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: &hushed{Provider: s.provider, redact: s.redact},
 		HTTP: s.http, SlowHTTP: s.slow, Parallel: s.o.parallel, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
 		Checksum: s.checksum, SignPayload: s.o.signPayload,
-		Patience: s.orForever(s.o.patience), KeyPatience: s.orForever(s.o.waitCreds),
-		FirstPatience: s.firstPatience(), FirstKeyPatience: s.firstWait(),
+		Prefix:   s.prefix,
+		Patience: s.patience(), FirstPatience: s.firstPatience(), KeyPatience: s.keyPatience(),
 		Event: s.event, Stop: stopper.stop,
 	})
 	if s.store.Plain() && !s.o.signPayload {
 		s.event(transfer.Event{Kind: transfer.Notice,
 			Text: "the endpoint is plain http: bytes are checked by " + s.checksum.String() + " but not signed (--sign-payload signs them)"})
 	}
+	s.keyEnding()
 	// Little garbage is made; collecting it late saves a third of the CPU of
 	// small files, and the limit keeps that from costing memory.
 	debug.SetGCPercent(400)
@@ -230,15 +176,6 @@ func (s *session) firstPatience() time.Duration {
 	return time.Minute
 }
 
-// firstWait is how long to wait for the first credentials: nobody watches a job
-// that never had any.
-func (s *session) firstWait() time.Duration {
-	if s.terminal || s.o.waitCreds > 0 {
-		return s.o.waitCreds
-	}
-	return time.Minute
-}
-
 // send runs the plan, with what goes on beside it.
 func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	side, end := context.WithCancel(ctx)
@@ -246,11 +183,12 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	defer wg.Wait()
 	defer end()
 	wg.Go(func() { s.tellHolder(side) })
+	wg.Go(func() { s.waiter.watch(side) })
 	scan := s.scanOptions()
 	if s.terminal {
 		// For the time left somebody must know the total early; the plan's
 		// own scan is only just ahead of the sending.
-		wg.Go(func() { transfer.Count(side, s.sources, scan, s.event) })
+		wg.Go(func() { transfer.Count(side, s.files, scan, s.event) })
 	}
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
 		Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
@@ -294,7 +232,7 @@ func (s *session) steps(ctx context.Context, mark transfer.Mark) iter.Seq[transf
 	if s.db != nil && (!s.o.dryRun || !s.o.restart) {
 		o.Records = s.db
 	}
-	return transfer.Plan(ctx, transfer.Scan(ctx, s.sources, s.scanOptions()), o)
+	return transfer.Plan(ctx, transfer.Scan(ctx, s.files, s.scanOptions()), o)
 }
 
 // plan shows what would be done.

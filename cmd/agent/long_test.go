@@ -143,3 +143,39 @@ func sameFiles(t *testing.T, dir string, want tree) {
 		t.Errorf("%d files came back, want %d", n, len(want))
 	}
 }
+
+// TestLongOutlivesTokens is TestOutlivesTokens at its real size: three minutes
+// through tokens of ten seconds, for each source, beside one run with a token
+// that outlives it. What that costs in time is logged.
+func TestLongOutlivesTokens(t *testing.T) {
+	const rate, size = "1MB", 180e6
+	took := make([]time.Duration, len(outlivings)+1)
+	t.Run("all", func(t *testing.T) {
+		for i, how := range outlivings {
+			t.Run(how.name, func(t *testing.T) {
+				t.Parallel()
+				took[i] = outlive(t, how, 10*time.Second, rate, size)
+			})
+		}
+		t.Run("one token", func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, "-rate", rate).withToken()
+			dir := outliveFiles(size).write(t)
+			began := time.Now()
+			r.upload(0, "--parallel", "2", "--part-size", "5MiB", dir)
+			took[len(outlivings)] = time.Since(began)
+		})
+	})
+	one := took[len(outlivings)]
+	for i, how := range outlivings {
+		t.Logf("%-16s %v, %+.2f %% against one long token (%v)", how.name, took[i].Round(time.Millisecond), 100*(took[i].Seconds()/one.Seconds()-1), one.Round(time.Millisecond))
+	}
+}
+
+// TestLongAsleep proves that a process which stood still for long says so.
+func TestLongAsleep(t *testing.T) {
+	e := stopFor(t, 10*time.Second, 25*time.Second)
+	if !strings.Contains(e.err, "note: this machine, or this program, was asleep for 2") {
+		t.Errorf("it does not say that it was asleep:\n%s", e.err)
+	}
+}

@@ -32,6 +32,7 @@ func variable(name string) string { return strings.ToUpper(program) + "_" + name
 var version = "dev"
 
 func main() {
+	noCoreDumps()
 	os.Exit(run(context.Background(), os.Args, std{os.Stdin, os.Stdout, os.Stderr}))
 }
 
@@ -91,7 +92,7 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &dest.Mistake{Msg: err.Error(), Hint: "see '" + c.CommandPath() + " --help'"}
 	})
-	cmd.AddCommand(uploadCommand(name, s))
+	cmd.AddCommand(uploadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s))
 	return cmd
 }
 

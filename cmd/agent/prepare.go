@@ -12,7 +12,6 @@ import (
 	"agent/cmd/internal/dest"
 	"agent/journal"
 	"agent/transfer"
-	"agent/transfer/s3store"
 )
 
 // cleanEndpoint gives the one spelling of an endpoint by which jobs are known.
@@ -116,7 +115,10 @@ const holderEvery = 2 * time.Second
 // tellHolder keeps run.json, by which others see who holds the job.
 func (s *session) tellHolder(ctx context.Context) {
 	host, _ := os.Hostname()
-	h := journal.Holder{PID: os.Getpid(), Host: host, Started: time.Now(), Version: version}
+	h := journal.Holder{
+		PID: os.Getpid(), Host: host, Started: time.Now(), Version: version,
+		Place: journal.Place{Endpoint: s.endpoint, Region: s.region, Bucket: s.dest.Bucket, Prefix: s.prefix, Scope: s.scope},
+	}
 	t := time.NewTicker(holderEvery)
 	defer t.Stop()
 	for {
@@ -136,16 +138,4 @@ func (s *session) tellHolder(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// checkBundle names the variable where its file can't be used: the SDK, which
-// reads it too, names a profile instead.
-func checkBundle(file string) error {
-	if file == "" {
-		return nil
-	}
-	if _, err := s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: file, Getenv: func(string) string { return "" }}); err != nil {
-		return &dest.Mistake{Msg: "AWS_CA_BUNDLE: " + err.Error(), Hint: "set it to a PEM file of certificates, or unset it"}
-	}
-	return nil
 }

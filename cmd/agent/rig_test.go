@@ -118,8 +118,10 @@ type proc struct {
 // start starts the agent.
 func (r *rig) start(args ...string) *proc {
 	r.t.Helper()
-	return r.startAs(exec.Command(built.agent, args...))
+	return r.startAs(r.command(args...))
 }
+
+func (r *rig) command(args ...string) *exec.Cmd { return exec.Command(built.agent, args...) }
 
 // startUpload starts an upload to r.dest.
 func (r *rig) startUpload(args ...string) *proc {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -36,7 +37,7 @@ import (
 //	object KEY             prints an object
 //	requests OP...         prints "op key status" of $DEST's requests, in order of their ends, since the last 'requests'
 //	json                   checks that stdout is one JSON object a line
-//	fifo, socket, rawname, repeat, tmpfs, corrupt: see their comments
+//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer: see their comments
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "-role", "platform").withToken()
@@ -49,7 +50,9 @@ func TestScripts(t *testing.T) {
 			home, state := filepath.Join(e.WorkDir, ".home"), filepath.Join(e.WorkDir, ".state")
 			e.Vars = append(cleanEnv(home, state), r.env[len(cleanEnv("", "")):]...)
 			e.Vars = append(e.Vars, "WORK="+e.WorkDir, "BUCKET="+r.sb.Bucket(), "SANDBOX="+r.sb.Endpoint(),
-				"STATE="+state, "DEST="+r.sb.Workspace()+"/"+name)
+				"STATE="+state, "WORKSPACE="+r.sb.Workspace(), "DEST="+r.sb.Workspace()+"/"+name, "MINT="+r.sb.TokenCommand(),
+				"API="+r.sb.Env["AGENT_SANDBOX_API"], "APIKEY="+r.sb.Env["AGENT_SANDBOX_API_KEY"],
+				"SOON="+time.Now().Add(72*time.Hour).Format(time.DateOnly))
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -57,6 +60,7 @@ func TestScripts(t *testing.T) {
 			"objects": r.scriptObjects, "object": r.scriptObject, "requests": r.scriptRequests,
 			"fifo": scriptFifo, "socket": scriptSocket, "rawname": scriptRawName, "tmpfs": scriptTmpfs,
 			"corrupt": scriptCorrupt, "json": scriptJSON, "repeat": scriptRepeat,
+			"mode": scriptMode, "mkfile": scriptMkfile, "mkpaste": r.scriptMkpaste, "mkissuer": r.scriptMkissuer,
 		},
 	})
 }
@@ -169,6 +173,48 @@ func scriptTmpfs(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", flags, "size="+args[1]))
 	ts.Defer(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// scriptMode checks a file's mode: mode PATH OCTAL. PATH may be a pattern.
+func scriptMode(ts *testscript.TestScript, _ bool, args []string) {
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(found) == 0 {
+		ts.Fatalf("there is no %s", args[0])
+	}
+	for _, path := range found {
+		fi, err := os.Stat(path)
+		ts.Check(err)
+		if got := strconv.FormatUint(uint64(fi.Mode().Perm()), 8); got != args[1] {
+			ts.Fatalf("%s has mode %s, want %s", path, got, args[1])
+		}
+	}
+}
+
+// scriptMkfile makes a file with a mode: mkfile FILE OCTAL TEXT. @OTHER stands
+// for the text of another file.
+func scriptMkfile(ts *testscript.TestScript, _ bool, args []string) {
+	mode, err := strconv.ParseUint(args[1], 8, 32)
+	ts.Check(err)
+	text := args[2] + "\n"
+	if other, ok := strings.CutPrefix(args[2], "@"); ok {
+		text = ts.ReadFile(other)
+	}
+	path := ts.MkAbs(args[0])
+	ts.Check(os.WriteFile(path, []byte(text), os.FileMode(mode)))
+	ts.Check(os.Chmod(path, os.FileMode(mode)))
+}
+
+// scriptMkpaste writes the script's token as the platform's page copies it.
+func (r *rig) scriptMkpaste(ts *testscript.TestScript, _ bool, args []string) {
+	token, err := r.sb.Token(context.Background())
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(pageText(token)), 0o600))
+}
+
+// scriptMkissuer describes the platform's API as any issuer: mkissuer FILE KEYFILE.
+func (r *rig) scriptMkissuer(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(r.issuerText(args[1])), 0o600))
 }
 
 // scriptCondition knows [mount]: file systems may be mounted here.

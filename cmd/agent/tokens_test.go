@@ -33,8 +33,9 @@ func TestTokensRotate(t *testing.T) {
 }
 
 // rotations checks that at least so many tokens were used, and that none of
-// them was tried again on a part that it had been refused for.
-func rotations(t *testing.T, r *rig, atLeast int) {
+// them was tried again on a part that it had been refused for. It returns how
+// many were used.
+func rotations(t *testing.T, r *rig, atLeast int) int {
 	t.Helper()
 	type try struct {
 		unit
@@ -60,6 +61,7 @@ func rotations(t *testing.T, r *rig, atLeast int) {
 			t.Errorf("%s of %s part %d was refused %d times under one token", u.op, u.key, u.part, n)
 		}
 	}
+	return len(tokens)
 }
 
 // TestTokensInAFile proves that a credentials file is read again when its

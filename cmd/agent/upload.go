@@ -34,29 +34,12 @@ type uploadOptions struct {
 	signPayload         bool
 	patience, waitCreds time.Duration
 
+	onWait string
+
 	quiet, json bool
 	verbose     int
-	stateDir    string
 	logFile     string
 }
-
-// connectionOptions say where the store is and who asks.
-type connectionOptions struct {
-	bucket, endpoint, region, profile string
-}
-
-func (o *connectionOptions) addFlags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&o.bucket, "bucket", "", "bucket of workspace/path `name` (default: "+variable("BUCKET")+", else "+defaultBucket+")")
-	f.StringVar(&o.endpoint, "endpoint", "", "`URL` of the store (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, else AWS)")
-	f.StringVar(&o.region, "region", "", "region `name` (default: AWS_REGION, the profile's, else "+defaultRegion+")")
-	f.StringVar(&o.profile, "profile", "", "profile `name` in the AWS files (default: AWS_PROFILE)")
-}
-
-const (
-	defaultBucket = "workspaces-eodhp"
-	defaultRegion = "eu-west-2"
-)
 
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.connection.addFlags(cmd)
@@ -74,11 +57,11 @@ func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	f.IntVar(&o.parallel, "parallel", 8, "large parts in flight at once; small files go at four times that")
 	f.BoolVar(&o.signPayload, "sign-payload", false, "over plain http: sign the bytes too (SHA-256, slower)")
 	f.DurationVar(&o.patience, "patience", 0, "how long the store may be away, e.g. 2h (default: without end on a terminal, else 24h)")
-	f.DurationVar(&o.waitCreds, "wait-credentials", 0, "how long to wait for new credentials (default: without end on a terminal, else 24h)")
+	f.DurationVar(&o.waitCreds, "wait-credentials", 0, "how long to wait for new credentials (default: without end on a terminal, 10m in a systemd unit, else 24h)")
+	f.StringVar(&o.onWait, "on-wait", "", "run `COMMAND` each time it begins to wait for credentials, with the reason on its standard input")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 	f.CountVarP(&o.verbose, "verbose", "v", "print retries too; -vv logs every file")
-	f.StringVar(&o.stateDir, "state-dir", "", "where jobs are remembered `DIR` (default: "+variable("STATE_DIR")+", else the system's place)")
 	f.StringVar(&o.logFile, "log-file", "", "write the log to `FILE` (default: in the job's folder)")
 }
 
@@ -111,28 +94,27 @@ part. Files that are stored and unchanged are not sent again.
 // task is an upload with everything about it decided, before anything is
 // opened.
 type task struct {
-	name     string
-	o        uploadOptions
-	std      std
-	dest     dest.Dest
+	name string
+	o    uploadOptions
+	std  std
+	*connection
 	args     []string // the sources as they were given
-	sources  []transfer.Source
+	files    []transfer.Source
 	prefix   string // of all its keys
 	checksum transfer.Checksum
-	state    string
 	terminal bool
 }
 
 func runUpload(ctx context.Context, name string, args []string, o uploadOptions, s std) error {
 	t := &task{name: name, o: o, std: s}
-	if err := t.resolve(args); err != nil {
+	if err := t.resolve(ctx, args); err != nil {
 		return err
 	}
 	return t.run(ctx)
 }
 
 // resolve turns arguments and flags into a task, or into a mistake.
-func (t *task) resolve(args []string) (err error) {
+func (t *task) resolve(ctx context.Context, args []string) (err error) {
 	if t.checksum, err = parseChecksum(t.o.checksum); err != nil {
 		return err
 	}
@@ -150,20 +132,17 @@ func (t *task) resolve(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if t.dest, err = dest.Parse(destination, t.bucket()); err != nil {
+	if t.connection, err = connect(ctx, t.o.connection, destination, t.o.parallel*4+4); err != nil {
 		return err
 	}
-	if t.sources, err = dest.Sources(t.args, t.dest); err != nil {
+	if t.files, err = dest.Sources(t.args, t.dest); err != nil {
 		return err
 	}
 	t.prefix = t.dest.Prefix
-	if len(t.sources) == 1 {
-		t.prefix = t.sources[0].Prefix
+	if len(t.files) == 1 {
+		t.prefix = t.files[0].Prefix
 	} else if t.prefix != "" && t.prefix[len(t.prefix)-1] != '/' {
 		t.prefix += "/"
-	}
-	if t.state, err = stateDir(t.o.stateDir); err != nil {
-		return err
 	}
 	t.terminal = isTerminal(t.std.err) && !t.o.json && !t.o.quiet
 	return nil
@@ -181,15 +160,6 @@ func (t *task) checkNames() error {
 		return &dest.Mistake{Msg: fmt.Sprintf("--dir-markers %q is no file name", m), Hint: "write for example .s3keep"}
 	}
 	return nil
-}
-
-func (t *task) bucket() string {
-	for _, b := range []string{t.o.connection.bucket, os.Getenv(variable("BUCKET"))} {
-		if b != "" {
-			return b
-		}
-	}
-	return defaultBucket
 }
 
 func parseChecksum(s string) (transfer.Checksum, error) {
@@ -217,11 +187,11 @@ func (t *task) mode() show.Mode {
 	}
 }
 
-// orForever is a patience: what was asked for, else without end where somebody
-// is watching, else a day.
-func (t *task) orForever(d time.Duration) time.Duration {
-	if d > 0 || t.terminal {
-		return d
+// patience is how long the store may be away: what was asked for, else without
+// end where somebody is watching, else a day.
+func (t *task) patience() time.Duration {
+	if t.o.patience > 0 || t.terminal {
+		return t.o.patience
 	}
 	return 24 * time.Hour
 }

@@ -40,6 +40,20 @@ func (d Dest) Under() string {
 	return d.Prefix + "/"
 }
 
+// At is the same path of the workspace in the place where its objects are.
+func (d Dest) At(bucket, prefix string) Dest {
+	if d.Workspace == "" {
+		return d
+	}
+	path := strings.TrimPrefix(strings.TrimPrefix(d.Prefix, d.Workspace), "/")
+	d.Bucket, d.Prefix = bucket, prefix+path
+	d.Dir = d.Dir || path == ""
+	return d
+}
+
+// IsWorkspace reports whether name can be that of a workspace.
+func IsWorkspace(name string) bool { return workspaceName.MatchString(name) }
+
 // Mistake is wrong use: what is wrong, and what to do about it.
 type Mistake struct {
 	Msg  string // one line, lower case

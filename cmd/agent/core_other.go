@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// noCoreDumps is for systems that write them.
+func noCoreDumps() {}

@@ -1,0 +1,108 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestNoSecretOfAnySource proves that API key, pasted token, an issuer's key and
+// a proxy's password are nowhere but where they are told to be: not on the
+// streams, in logs, journals and command lines, nor in what a dying process
+// says.
+func TestNoSecretOfAnySource(t *testing.T) {
+	t.Parallel()
+	files := tree{}.with("large", 12<<20).with("small", 10)
+	dir := files.write(t)
+	r := newRig(t, "-token-life", "4s", "-rate", "2MB")
+	var written []ended
+	r.login(r.sb.Env["AGENT_SANDBOX_API"])
+	r.issuer()
+	token := r.token()
+	written = append(written, r.paste(pageText(token)))
+	for _, args := range [][]string{
+		{"creds", "show", r.dest},
+		{"creds", "show", "--json", r.dest},
+		{"upload", "-vv", "--json", "--parallel", "2", "--part-size", "5MiB", dir, r.dest},
+		{"upload", "-vv", "--credentials", "issuer", dir, r.dest},
+		{"upload", "-vv", "--credentials", "paste", "--wait-credentials", "1s", dir, r.dest + "/2"},
+	} {
+		written = append(written, r.run(args...))
+	}
+	r.env = append(r.env, "HTTP_PROXY=http://user:proxy-password@127.0.0.1:1", "NO_PROXY=", "AWS_ENDPOINT_URL=http://store.example")
+	written = append(written, r.run("upload", "-vv", "--patience", "1s", dir, r.dest+"/3"))
+
+	r.env = without(r.env, "HTTP_PROXY", "AWS_ENDPOINT_URL")
+	r.env = append(r.env, "AWS_ENDPOINT_URL="+r.sb.Endpoint())
+	m := r.mark()
+	p := r.startUpload("-vv", "--restart", dir)
+	until(t, "a request", func() bool {
+		if !p.running() {
+			t.Fatalf("it ended: %+v", p.wait())
+		}
+		return len(r.requests(m)) > 0
+	})
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.cmd.Process.Pid))
+	if err != nil || !bytes.Contains(limits, []byte("Max core file size        0                    0")) {
+		t.Errorf("core dumps are on: %v\n%s", err, limits)
+	}
+	p.signal(syscall.SIGQUIT) // its last words are its stacks
+	last := p.wait()
+	if !strings.Contains(last.err, "goroutine ") {
+		t.Errorf("no stacks: %s", last.err)
+	}
+	written = append(written, last, ended{out: string(cmdline)})
+
+	for name, secret := range map[string]string{
+		"the API key": r.sb.Env["AGENT_SANDBOX_API_KEY"], "the proxy's password": "proxy-password",
+		"the secret key": value(token, "AWS_SECRET_ACCESS_KEY"), "the session token": value(token, "AWS_SESSION_TOKEN"),
+	} {
+		for i, e := range written {
+			if strings.Contains(e.out+e.err, secret) {
+				t.Errorf("run %d shows %s", i, name)
+			}
+		}
+		for _, place := range []string{"jobs"} {
+			nowhere(t, filepath.Join(r.state, place), name, secret)
+		}
+	}
+	nowhere(t, filepath.Join(r.state, "creds"), "the API key", r.sb.Env["AGENT_SANDBOX_API_KEY"])
+	nowhere(t, filepath.Join(r.state, "logins"), "the session token", value(token, "AWS_SESSION_TOKEN"))
+}
+
+// TestChildrenGetNoMore proves that the environment of what the agent starts is
+// the one it was given itself.
+func TestChildrenGetNoMore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	seen := filepath.Join(r.home, "seen")
+	files := tree{}.with("f", 1)
+	e := r.run("upload", "--wait-credentials", "2s", "--on-wait", "env | sort > "+seen+"-wait",
+		"--credential-process", "env | sort > "+seen+"-process; exit 1", files.write(t), r.dest)
+	if e.code != 4 {
+		t.Fatalf("exit %d\n%s", e.code, e.err)
+	}
+	for _, who := range []string{"-wait", "-process"} {
+		text, err := os.ReadFile(seen + who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			name, _, _ := strings.Cut(strings.TrimSpace(line), "=")
+			if !slices.Contains(r.env, strings.TrimSpace(line)) && !slices.Contains([]string{"PWD", "_", "SHLVL", "OLDPWD"}, name) {
+				t.Errorf("%s: %s was not given", who, name)
+			}
+		}
+	}
+}

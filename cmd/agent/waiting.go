@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"agent/cmd/internal/dest"
+	"agent/cmd/internal/prompt"
+	"agent/cmd/internal/show"
+	"agent/creds"
+	"agent/transfer"
+)
+
+// waiter tells people that credentials are waited for and what would end it,
+// and takes new ones on the run's own terminal.
+type waiter struct {
+	s *session
+	// begin starts something that ends by what it returns, or with the run.
+	begin func(func(context.Context)) context.CancelFunc
+	end   func() // and waits for all that was begun
+
+	mu      sync.Mutex
+	closed  bool
+	waiting bool
+	asking  context.CancelFunc // takes the prompt away; nil while there is none
+	asks    int                // how many there were
+
+	turn sync.Mutex // of the prompts: one has the terminal at a time
+}
+
+func newWaiter(ctx context.Context, s *session) *waiter {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	return &waiter{
+		s: s,
+		begin: func(f func(context.Context)) context.CancelFunc {
+			one, end := context.WithCancel(ctx)
+			wg.Go(func() {
+				defer end()
+				f(one)
+			})
+			return end
+		},
+		end: func() {
+			cancel()
+			wg.Wait()
+		},
+	}
+}
+
+// close takes the prompt away and ends what --on-wait has started. Events that
+// come later are told, and begin nothing.
+func (w *waiter) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.end()
+}
+
+// event is told what the provider has to tell. It does not block.
+func (w *waiter) event(e creds.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch e.Kind {
+	case creds.Waiting:
+		text, hint := e.Asked.String(), w.s.wayOut().of(e.Asked)
+		w.s.event(transfer.Event{Kind: transfer.Waiting, Text: "credentials: " + text, Hint: hint})
+		if w.closed {
+			return
+		}
+		if !w.waiting {
+			w.waiting = true
+			w.command(text, hint)
+		}
+		w.open()
+	case creds.Going:
+		w.waiting = false
+		if w.asking != nil {
+			w.asking()
+			w.asking = nil
+		}
+		w.s.event(transfer.Event{Kind: transfer.Going, Text: "credentials " + e.Info.Key + " from " + e.Info.Source})
+	}
+}
+
+// command runs what --on-wait names. It has the reason on its standard input
+// and no more in its environment than we have.
+func (w *waiter) command(text, hint string) {
+	if w.s.o.onWait == "" {
+		return
+	}
+	shell, flag := "sh", "-c"
+	if runtime.GOOS == "windows" {
+		shell, flag = "cmd", "/C"
+	}
+	said := fmt.Sprintf("%s: waiting for credentials\n%s\n%s\n", w.s.name, show.Clean(w.s.redact.String(text)), hint)
+	w.begin(func(ctx context.Context) {
+		cmd := exec.CommandContext(ctx, shell, flag, w.s.o.onWait) //nolint:gosec // the user's own
+		cmd.Stdin, cmd.WaitDelay = strings.NewReader(said), time.Second
+		if out, err := cmd.CombinedOutput(); err != nil && ctx.Err() == nil {
+			w.s.notice(fmt.Sprintf("--on-wait: %v: %.200s", err, strings.TrimSpace(string(out))))
+		}
+	})
+}
+
+// open asks for credentials on the terminal, if there is one to ask on and it
+// is not being asked already. The caller holds mu.
+func (w *waiter) open() {
+	in, ok := w.s.std.in.(*os.File)
+	if !ok || !w.s.terminal || !w.s.uses(fromPaste) || w.asking != nil {
+		return
+	}
+	t, ok := prompt.New(in, w.s.std.err)
+	if !ok {
+		return
+	}
+	w.asks++
+	id := w.asks
+	w.asking = w.begin(func(ctx context.Context) {
+		w.turn.Lock() // the one before may be leaving
+		w.ask(ctx, t)
+		w.turn.Unlock()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if id == w.asks {
+			w.asking = nil
+		}
+	})
+}
+
+// foregroundPause is how often a run in the background looks whether it has
+// the terminal again.
+const foregroundPause = 2 * time.Second
+
+// ask takes one paste and hands it over, to this run and to others that want
+// the same.
+func (w *waiter) ask(ctx context.Context, t *prompt.Terminal) {
+	for !t.Foreground() { // reading there would stop the process
+		select {
+		case <-time.After(foregroundPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+	defer w.s.sink.Hold()()
+	for {
+		set, err := takePaste(ctx, t, "Paste the new token here; nothing of it will be shown. Or ^D: it goes on by itself once there is one.")
+		if err == nil {
+			w.s.redact.Redact(set.SecretAccessKey)
+			w.s.redact.Redact(set.SessionToken)
+			w.s.sink.Say(lengths(set))
+			err = w.s.handover().Put(set)
+		}
+		if err == nil || ctx.Err() != nil || errors.Is(err, prompt.ErrNoInput) {
+			return
+		}
+		what, hint := explain(err)
+		w.s.sink.Say(what, hint)
+		var bad *pasteError
+		if !errors.As(err, &bad) {
+			return // the terminal's fault, or the disk's: no use in asking again
+		}
+	}
+}
+
+// lookEvery is how often the run looks ahead, and at the clock.
+const lookEvery = 2 * time.Second
+
+// asleep is how much longer than lookEvery a look may take before it must have
+// been the machine, or the process, that stood still.
+const asleep = 20 * time.Second
+
+// watch looks ahead and at the clock until ctx ends.
+func (w *waiter) watch(ctx context.Context) {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	warned := false
+	last := time.Now().Round(0) // the wall clock: the other one stands still in a laptop's sleep
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		now := time.Now().Round(0)
+		if gap := now.Sub(last); gap > lookEvery+asleep {
+			w.s.notice(fmt.Sprintf("this machine, or this program, was asleep for %s: going on", show.Duration(gap)))
+		}
+		last = now
+		if !warned {
+			warned = w.foresee()
+		}
+	}
+}
+
+// enough is how much longer than the credentials' life the work must take for a
+// warning: a guess of the time left is a little wrong.
+const enough = 1.2
+
+// foresee warns, as soon as it can be told, that these credentials will not
+// last and that nobody will renew them.
+func (w *waiter) foresee() (warned bool) {
+	left, known := w.s.sink.Left()
+	info, live := w.s.provider.Info()
+	if !known || !live || info.Left <= 0 || left.Seconds() < enough*info.Left.Seconds() || w.s.provider.Renews() {
+		return false
+	}
+	w.s.notice(fmt.Sprintf("these credentials end in %s, and about %s of work is left: it will wait for new ones. %s",
+		show.Duration(info.Left), show.Duration(left), w.s.wayOut().renew()))
+	return true
+}
+
+// keyEnding warns of an API key that ends within days: then nobody renews the
+// tokens any more.
+func (s *session) keyEnding() {
+	left, soon := s.login.KeyEnding(time.Now())
+	if !soon || !s.uses(fromPlatform) {
+		return
+	}
+	when := "ends in " + show.Duration(left)
+	if left <= 0 {
+		when = "has ended"
+	}
+	s.notice(fmt.Sprintf("the API key for %s %s: make a new one at %s and run: %s login %s",
+		s.scope, when, platformPage(s.platformBase()), s.name, s.scope))
+}
+
+// life is how long the credentials have still to live.
+func (s *session) life() (show.Credentials, bool) {
+	info, live := s.provider.Info()
+	if !live || info.Expires.IsZero() {
+		// Those that just ended are told of by Expires alone.
+		return show.Credentials{}, false
+	}
+	return show.Credentials{Left: info.Left, Refresh: info.Refresh, Life: info.Life, Renews: s.provider.Renews()}, true
+}
+
+// keyPatience is how long to wait for credentials: what was asked for, else
+// without end where somebody is watching. A systemd unit rather fails, so that
+// whoever watches units sees it, and is started again.
+func (t *task) keyPatience() time.Duration {
+	switch {
+	case t.o.waitCreds > 0 || t.terminal:
+		return t.o.waitCreds
+	case os.Getenv("SYSTEMD_EXEC_PID") == strconv.Itoa(os.Getpid()):
+		return 10 * time.Minute
+	default:
+		return 24 * time.Hour
+	}
+}
+
+// wayOut knows how to get new credentials for a destination.
+type wayOut struct {
+	c    *connection
+	name string // of the program
+	here bool   // they can be pasted on the run's own terminal
+}
+
+func (t *task) wayOut() wayOut {
+	return wayOut{c: t.connection, name: t.name, here: t.terminal && isTerminal(t.std.in)}
+}
+
+// of is what would end the waiting, after what the sources answered.
+func (w wayOut) of(asked creds.Answers) string {
+	for _, a := range asked {
+		var p *creds.PlatformError
+		if errors.As(a.Err, &p) && p.Kind != creds.NoLogin {
+			return w.platform(p)
+		}
+		var f *creds.FileError
+		if errors.As(a.Err, &f) {
+			return hintSecretFile(f)
+		}
+	}
+	return w.renew()
+}
+
+// platform is what to do about an answer of the platform, and meanwhile.
+func (w wayOut) platform(e *creds.PlatformError) string {
+	hint := platformAdvice(e, w.name, w.c.scope, w.c.platformBase())
+	if w.c.uses(fromPaste) {
+		hint += fmt.Sprintf(". Meanwhile a token can be pasted: %s creds paste %s", w.name, w.c.scope)
+	}
+	return hint
+}
+
+// renew is how to get new credentials, and where to put them.
+func (w wayOut) renew() string {
+	paste := fmt.Sprintf("%s creds paste %s", w.name, w.c.pasteArgument())
+	switch {
+	case !w.c.uses(fromPaste):
+		return "put new ones where the old ones came from (--credentials " + w.c.o.credentials + ")"
+	case !dest.IsWorkspace(w.c.scope):
+		return "put new ones where the old ones came from, or: " + paste
+	}
+	where := "run: " + paste
+	if w.here {
+		where = "paste it here (or elsewhere: " + paste + ")"
+	}
+	return fmt.Sprintf("get a new token at %s (%s), then %s; '%s login %s' has them renewed from then on",
+		platformPage(w.c.platformBase()), tokenPage, where, w.name, w.c.scope)
+}
