@@ -35,7 +35,7 @@ test:
 # Kills of the plain binary, long runs, other clients (awscli, s3cmd) as
 # witnesses, and what takes memory or time to measure.
 test-long:
-	go test -tags long -timeout 40m -count=1 -run 'Long' ./cmd/... ./transfer/... ./bench/...
+	go test -tags long -timeout 40m -count=1 -parallel 8 -run 'Long' ./cmd/... ./transfer/... ./bench/...
 
 # CPU, memory and size figures, as docs/performance.md has them.
 bench: build

@@ -321,14 +321,17 @@ func printJSON(w io.Writer, c aws.Credentials) error {
 }
 
 func printEnv(w io.Writer, c aws.Credentials) error {
-	lines := [][2]string{{"AWS_ACCESS_KEY_ID", c.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", c.SecretAccessKey}, {"AWS_SESSION_TOKEN", c.SessionToken}}
-	if end := endOf(c); end != nil {
-		lines = append(lines, [2]string{"AWS_CREDENTIAL_EXPIRATION", end.Format(time.RFC3339)})
+	end := ""
+	if c.CanExpire {
+		end = c.Expires.UTC().Format(time.RFC3339)
 	}
 	var b strings.Builder
-	for _, l := range lines {
+	for _, l := range [][2]string{
+		{"AWS_ACCESS_KEY_ID", c.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", c.SecretAccessKey},
+		{"AWS_SESSION_TOKEN", c.SessionToken}, {"AWS_CREDENTIAL_EXPIRATION", end},
+	} {
 		if l[1] == "" {
-			fmt.Fprintf(&b, "unset %s\n", l[0]) // an older one's token would spoil this set
+			fmt.Fprintf(&b, "unset %s\n", l[0]) // an older set's would spoil this one
 			continue
 		}
 		fmt.Fprintf(&b, "export %s=%s\n", l[0], shellWord(l[1]))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func TestLongWitnesses(t *testing.T) {
 
 // other runs another client. One that is not installed skips the test, but not
 // where all of them must be.
-func other(t *testing.T, env []string, names ...string) {
+func other(t *testing.T, env []string, names ...string) string {
 	t.Helper()
 	path, err := exec.LookPath(names[0])
 	if err != nil {
@@ -115,9 +116,11 @@ func other(t *testing.T, env []string, names ...string) {
 	}
 	cmd := exec.Command(path, names[2:]...)
 	cmd.Env = env
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%s: %v\n%s", names[1], err, out)
 	}
+	return string(out)
 }
 
 // sameFiles checks that dir has exactly the files of want.
@@ -162,7 +165,9 @@ func TestLongOutlivesTokens(t *testing.T) {
 			r := newRig(t, "-rate", rate).withToken()
 			dir := outliveFiles(size).write(t)
 			began := time.Now()
-			r.upload(0, "--parallel", "2", "--part-size", "5MiB", dir)
+			if e := r.startUpload("--parallel", "2", "--part-size", "5MiB", dir).waitFor(10 * patience); e.code != 0 {
+				t.Errorf("exit %d\n%s", e.code, e.err)
+			}
 			took[len(outlivings)] = time.Since(began)
 		})
 	})
@@ -177,5 +182,62 @@ func TestLongAsleep(t *testing.T) {
 	e := stopFor(t, 10*time.Second, 25*time.Second)
 	if !strings.Contains(e.err, "note: this machine, or this program, was asleep for 2") {
 		t.Errorf("it does not say that it was asleep:\n%s", e.err)
+	}
+}
+
+// TestLongOthersUseTheSource proves that other programs get credentials that
+// renew themselves from 'creds print': through a profile as the docs have it,
+// and through a shell's environment.
+func TestLongOthersUseTheSource(t *testing.T) {
+	files := tree{}.with("one.tif", 100_000).with("sub/two", 10)
+	r := newRig(t, "-token-life", "10s")
+	r.login(r.sb.Env["AGENT_SANDBOX_API"])
+	r.upload(0, files.write(t))
+	config := filepath.Join(r.home, "aws-config")
+	text := fmt.Sprintf("[profile my-workspace]\nregion = %s\ncredential_process = %s creds print %s\n", r.sb.Env["AWS_REGION"], built.agent, r.sb.Workspace())
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := slices.Concat(r.env, []string{"AWS_CONFIG_FILE=" + config})
+	from := "s3://" + r.sb.Bucket() + "/" + r.prefix
+
+	t.Run("awscli", func(t *testing.T) {
+		aws := []string{"/usr/bin/aws", "aws", "--profile", "my-workspace", "--endpoint-url", r.sb.Endpoint(), "s3"}
+		out := other(t, env, slices.Concat(aws, []string{"ls", "--recursive", from})...)
+		if !strings.Contains(out, "one.tif") || !strings.Contains(out, "sub/two") {
+			t.Errorf("%s", out)
+		}
+		to := t.TempDir()
+		other(t, env, slices.Concat(aws, []string{"cp", "--no-progress", "--recursive", from, to})...)
+		sameFiles(t, to, files)
+	})
+	t.Run("boto3", func(t *testing.T) {
+		program := `import boto3, sys
+s3 = boto3.Session(profile_name="my-workspace").client("s3", endpoint_url=sys.argv[1])
+for o in s3.list_objects_v2(Bucket=sys.argv[2], Prefix=sys.argv[3])["Contents"]:
+    print(o["Key"], len(s3.get_object(Bucket=sys.argv[2], Key=o["Key"])["Body"].read()))`
+		out := other(t, env, "/usr/bin/python3", "python3", "-c", program, r.sb.Endpoint(), r.sb.Bucket(), r.prefix)
+		if !strings.Contains(out, "one.tif 100000\n") || !strings.Contains(out, "sub/two 10\n") {
+			t.Errorf("%s", out)
+		}
+	})
+	t.Run("s3cmd", func(t *testing.T) {
+		host := strings.TrimPrefix(r.sb.Endpoint(), "http://")
+		to := t.TempDir()
+		script := fmt.Sprintf(`set -e
+eval "$(%s creds print --format env %s)"
+s3cmd="s3cmd --host=%s --host-bucket=%s --no-ssl --region=%s"
+$s3cmd ls --recursive %[6]s
+$s3cmd --no-progress get --recursive %[6]s %[7]s/`, built.agent, r.sb.Workspace(), host, host, r.sb.Env["AWS_REGION"], from, to)
+		out := other(t, r.env, "/bin/sh", "sh", "-c", script)
+		if !strings.Contains(out, "one.tif") {
+			t.Errorf("%s", out)
+		}
+		sameFiles(t, to, files)
+	})
+	// A profile that asks for itself does not do so for ever: the login is next.
+	r.env = env
+	if e := r.run("creds", "print", "--profile", "my-workspace", r.sb.Workspace()); e.code != 0 || !strings.Contains(e.out, `"Version":1`) {
+		t.Errorf("exit %d\n%s", e.code, e.err)
 	}
 }

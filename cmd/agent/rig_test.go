@@ -152,9 +152,14 @@ const patience = 60 * time.Second
 
 func (p *proc) wait() ended {
 	p.t.Helper()
+	return p.waitFor(2 * patience)
+}
+
+func (p *proc) waitFor(d time.Duration) ended {
+	p.t.Helper()
 	select {
 	case <-p.done:
-	case <-time.After(2 * patience):
+	case <-time.After(d):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // for its stack
 		<-p.done
 		p.t.Fatalf("%q does not end\n%s%s", p.cmd.Args, p.out.String(), p.err.String())

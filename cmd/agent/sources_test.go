@@ -139,7 +139,7 @@ func outlive(t *testing.T, how outliving, life time.Duration, rate string, size 
 			}
 		}
 	}
-	e := p.wait()
+	e := p.waitFor(10 * patience)
 	took := time.Since(began)
 	if e.code != 0 || strings.Contains(e.err, "\nfailed: ") {
 		t.Fatalf("exit %d\n%s", e.code, e.err)

@@ -365,3 +365,61 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// Keys that are denied whatever they are tried for, before any other was
+// granted anything, give way to another source's.
+func TestSomebodyElsesKeyFromTheStart(t *testing.T) {
+	list := func(t *testing.T, r *rig) (err error) {
+		for _, err = range r.List(t.Context(), "ws/", "") {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, tt := range []struct {
+		name    string
+		sources []string // that have another key, in turn; the last for ever
+		right   string
+		asked   int
+	}{
+		{"a login behind a role", []string{keyB}, keyB, 1},
+		{"the third one is right", []string{keyB, keyC}, keyC, 2},
+		{"there is no other", nil, "", 1},
+		{"there are others without end", []string{"K1", "K2", "K3", "K4", "K5", "K6", "K7", "K8", "K9", "K10", "K11"}, "", mostSources},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(func(o *Options) { o.Prefix = "ws/" })
+				r.open()
+				r.keys.swap(keyA, time.Time{})
+				asked := 0
+				if tt.sources != nil {
+					r.keys.renew = func() {
+						r.keys.swap(tt.sources[min(asked, len(tt.sources)-1)], time.Time{})
+						asked++
+					}
+				}
+				right := underKey(tt.right)
+				r.faults.On(0, func(req *http.Request) bool { return tt.right == "" || !right(req) }, storetest.Refuse(403, "AccessDenied"))
+				err := list(t, r)
+				if tt.right == "" {
+					if !errors.Is(err, transfer.ErrDenied) || len(r.keys.refreshed) != tt.asked {
+						t.Errorf("%v, asked for others than %q", err, r.keys.refreshed)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.mustPut(t, "ws/x", nil)
+				if r.keys.given(keyA) != 1 || r.keys.given(tt.right) != 0 || len(r.keys.refreshed) != tt.asked {
+					t.Errorf("given back for %q, asked for others than %q", r.keys.whys, r.keys.refreshed)
+				}
+				if said := r.texts(transfer.Notice); len(said) != tt.asked || !strings.HasPrefix(said[0], "key ASIA…AAAA from test is denied s3://b/ws/: trying key ASIA…BBBB from test") {
+					t.Errorf("said %q", said)
+				}
+			})
+		})
+	}
+}

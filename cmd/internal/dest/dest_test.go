@@ -122,3 +122,24 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAt(t *testing.T) {
+	for arg, want := range map[string]string{
+		"ws/a/b": "s3://b/ws-1/a/b", "ws": "s3://b/ws-1/", "ws/": "s3://b/ws-1/", "s3://other/ws/a": "s3://other/ws/a",
+	} {
+		d, err := dest.Parse(arg, "default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.At("b", "ws-1/"); got.String() != want || got.Dir != d.Dir {
+			t.Errorf("%s: %s, dir %t; want %s", arg, got, got.Dir, want)
+		}
+	}
+	d, err := dest.Parse("ws", "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.At("own", ""); got.String() != "s3://own/" || !got.Dir {
+		t.Errorf("a bucket of its own: %s", got)
+	}
+}

@@ -47,8 +47,11 @@ func token(c Credentials, n int) (text, short string) {
 		return short, ""
 	case !c.Renews:
 		return fmt.Sprintf("%s, about %s needed", short, Count(n)), short
-	case c.Refresh <= 0:
-		return fmt.Sprintf("about %s tokens", Count(n)), short
 	}
-	return fmt.Sprintf("about %s tokens, next refresh in %s", Count(n), Duration(c.Refresh)), short
+	// Where they renew themselves, how many matters more than how long this one.
+	short = fmt.Sprintf("about %s tokens", Count(n))
+	if c.Refresh <= 0 {
+		return short, ""
+	}
+	return short + ", next refresh in " + Duration(c.Refresh), short
 }

@@ -56,8 +56,8 @@ func TestTokenText(t *testing.T) {
 		{Credentials{Left: left}, 0, "token 42 min", ""},
 		{Credentials{Left: left, Refresh: next, Renews: true}, 1, "token 42 min", ""},
 		{Credentials{Left: left, Refresh: next}, 4, "token 42 min, about 4 needed", "token 42 min"},
-		{Credentials{Left: left, Refresh: next, Renews: true}, 4, "about 4 tokens, next refresh in 32 min", "token 42 min"},
-		{Credentials{Left: left, Renews: true}, 2000, "about 2,000 tokens", "token 42 min"},
+		{Credentials{Left: left, Refresh: next, Renews: true}, 4, "about 4 tokens, next refresh in 32 min", "about 4 tokens"},
+		{Credentials{Left: left, Renews: true}, 2000, "about 2,000 tokens", ""},
 		{Credentials{}, 4, "token expired", ""},
 		{Credentials{Left: -left, Renews: true}, 4, "token expired", ""},
 	} {
@@ -67,7 +67,7 @@ func TestTokenText(t *testing.T) {
 	}
 }
 
-// The plan gives way to the life, and that to nothing, before anything else goes.
+// The plan gives way to its short form, and that to nothing, before anything else goes.
 func TestATokenWithoutRoomIsShortened(t *testing.T) {
 	p := progress{Counts: transfer.Counts{FilesFound: 2, BytesFound: 200 * mib, BytesDone: 100 * mib, Scanned: true, FilesFailed: 1},
 		outlook: outlook{left: 3 * time.Hour, leftKnown: true, tokens: 4}, creds: Credentials{Left: 42 * time.Minute}, credsKnown: true}
