@@ -34,11 +34,11 @@ func TestAnotherInPlaceOfAUselessKey(t *testing.T) {
 		if n := file.calls.Load(); n != 1 {
 			t.Errorf("the file was asked %d times", n)
 		}
-		p.Invalidate("ROLE", "AccessDenied")
+		refuse(p, "ROLE", "AccessDenied")
 		if c, err := p.Another(t.Context(), "FILE", true); err != nil || c.AccessKeyID != "LOGIN" {
 			t.Errorf("in place of the file's: %q, %v", c.AccessKeyID, err)
 		}
-		p.Invalidate("FILE", "AccessDenied")
+		refuse(p, "FILE", "AccessDenied")
 		if c, err := p.Another(t.Context(), "LOGIN", true); err != nil || c.AccessKeyID != "LOGIN" {
 			t.Errorf("there is no other: %q, %v", c.AccessKeyID, err)
 		}

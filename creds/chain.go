@@ -141,7 +141,7 @@ func (c *Chain) Files() []string {
 // plain makes the error of the chain fit to be shown.
 func (c *Chain) plain(ctx context.Context, from []aws.CredentialSource, err error) error {
 	if ctx.Err() == nil {
-		err = withoutOutput(err)
+		err = withoutOutput(err, "")
 	}
 	if slices.Equal(from, []aws.CredentialSource{aws.CredentialSourceIMDS}) && c.profile() == "" {
 		return errNoRole

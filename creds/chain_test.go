@@ -53,26 +53,35 @@ func setEnvKeys(t *testing.T, id string) {
 	t.Setenv("AWS_SESSION_TOKEN", planted)
 }
 
+// usual are the environment, unless a profile is named, and the SDK's chain.
+func usual(profile string) []Source {
+	chain := &Chain{Profile: profile}
+	if profile != "" {
+		return []Source{chain}
+	}
+	return []Source{Environment{}, chain}
+}
+
 func TestPrecedence(t *testing.T) {
 	_, cred := home(t)
 	write(t, cred, section("default", "FILE")+section("other", "OTHER"), 0o600)
 	setEnvKeys(t, "ENV")
 
-	p := New(Options{Sources: Standard("", nil)})
+	p := New(Options{Sources: usual("")})
 	defer p.Close()
 	mustWait(t, p, "ENV")
-	p.Invalidate("ENV", "ExpiredToken")
+	refuse(p, "ENV", "ExpiredToken")
 	mustWait(t, p, "FILE") // the dead key does not hide the file
 
-	named := New(Options{Sources: Standard("other", nil)})
+	named := New(Options{Sources: usual("other")})
 	defer named.Close()
 	mustWait(t, named, "OTHER")
 
 	t.Setenv("AWS_PROFILE", "other")
-	third := New(Options{Sources: Standard("", nil)})
+	third := New(Options{Sources: usual("")})
 	defer third.Close()
 	mustWait(t, third, "ENV")
-	third.Invalidate("ENV", "ExpiredToken")
+	refuse(third, "ENV", "ExpiredToken")
 	mustWait(t, third, "OTHER")
 }
 
@@ -97,10 +106,10 @@ func TestRewrittenFileIsSeen(t *testing.T) {
 	_, cred := home(t)
 	write(t, cred, section("default", "OLD"), 0o600)
 	var events told
-	p := New(Options{Sources: Standard("", nil), Event: events.take})
+	p := New(Options{Sources: usual(""), Event: events.take})
 	defer p.Close()
 	mustWait(t, p, "OLD")
-	p.Invalidate("OLD", "ExpiredToken")
+	refuse(p, "OLD", "ExpiredToken")
 	short, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
 	if _, err := p.Wait(short); !errors.Is(err, ErrNone) {
@@ -150,10 +159,10 @@ func TestCredentialProcessRotates(t *testing.T) {
 	process(t, conf, fmt.Sprintf(`echo x >> %q; k=$(wc -l < %q | tr -d ' ')
 echo "{\"Version\":1,\"AccessKeyId\":\"PROC$k\",\"SecretAccessKey\":\"%s\",\"SessionToken\":\"%s\",\"Expiration\":\"2999-01-01T00:00:00Z\"}"`,
 		n, n, planted, planted))
-	p := New(Options{Sources: Standard("", nil)})
+	p := New(Options{Sources: usual("")})
 	defer p.Close()
 	mustWait(t, p, "PROC1")
-	p.Invalidate("PROC1", "ExpiredToken")
+	refuse(p, "PROC1", "ExpiredToken")
 	mustWait(t, p, "PROC2")
 	if i, _ := p.Info(); i.Expires.Year() != 2999 {
 		t.Errorf("Info = %+v", i)
@@ -187,7 +196,7 @@ func TestCredentialProcessLeaksNothing(t *testing.T) {
 func TestCloseEndsCredentialProcess(t *testing.T) {
 	conf, _ := home(t)
 	process(t, conf, "exec 2>/dev/null\nsleep 30 &\nsleep 30\n") // else the child holds the test's stderr too
-	p := New(Options{Sources: Standard("", nil)})
+	p := New(Options{Sources: usual("")})
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, _ = p.Wait(short)

@@ -62,17 +62,6 @@ func (e Environment) getenv(name string) string {
 	return os.Getenv(name)
 }
 
-// Standard is the usual order of sources: the environment's keys, then the
-// files and roles. A profile that was asked for by name comes before the
-// environment, which is then not asked at all.
-func Standard(profile string, client aws.HTTPClient) []Source {
-	chain := &Chain{Profile: profile, HTTP: client}
-	if profile != "" {
-		return []Source{chain}
-	}
-	return []Source{Environment{}, chain}
-}
-
 var (
 	_ Source = Environment{}
 	_ Source = (*Chain)(nil)

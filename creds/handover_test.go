@@ -144,7 +144,7 @@ func TestProviderTakesUpAPaste(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustWait(t, p, "ONE")
-		p.Invalidate("ONE", "ExpiredToken")
+		refuse(p, "ONE", "ExpiredToken")
 		if err := h.Put(pasted(t, "TWOTWO", time.Now().Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}

@@ -36,7 +36,7 @@ func TestInfo(t *testing.T) {
 		if text := Describe(got); err != nil || text != "key ASIA…WXYZ from paste, account 123456789012" {
 			t.Error(text, err)
 		}
-		p.Invalidate("ASIAEXAMPLEWXYZ", "ExpiredToken")
+		refuse(p, "ASIAEXAMPLEWXYZ", "ExpiredToken")
 		mustWait(t, p, "B")
 		if i, _ := p.Info(); i != (Info{Source: "paste", Key: "…B"}) {
 			t.Errorf("without a known end: %+v", i)

@@ -248,8 +248,9 @@ func TestProviderTakesUpALogin(t *testing.T) {
 
 // What only people can change keeps a login from renewing until it is changed.
 func TestPlatformRenews(t *testing.T) {
-	var status atomic.Int32
+	var status, asked atomic.Int32
 	srv := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
 		if s := status.Load(); s != http.StatusOK {
 			http.Error(w, "no", int(s))
 			return
@@ -262,8 +263,15 @@ func TestPlatformRenews(t *testing.T) {
 		want   bool
 	}{{503, true}, {401, false}, {503, true}, {404, false}, {200, true}} {
 		status.Store(c.status)
+		if err := WriteLogin(p.LoginFile, Login{Base: srv.URL, Workspace: "w", Key: issuerKey, KeyExpires: time.Unix(int64(asked.Load())*1e6, 0)}); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := p.Retrieve(t.Context()); (err == nil) != (c.status == 200) || p.Renews() != c.want {
 			t.Errorf("%d: renews %t, %v", c.status, p.Renews(), err)
+		}
+		n := asked.Load()
+		if _, err := p.Retrieve(t.Context()); (err == nil) != (c.status == 200) || (asked.Load() == n) != (c.status == 401) {
+			t.Errorf("%d: asked once more %d times, %v; a refused key is not tried again until it is another", c.status, asked.Load()-n, err)
 		}
 	}
 	key := filepath.Join(t.TempDir(), "key")

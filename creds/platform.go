@@ -34,7 +34,21 @@ type Platform struct {
 	HTTP aws.HTTPClient // must follow no redirect; an own one when nil
 
 	stuck atomic.Bool // the last answer was one that only people can change
+	last  refused     // of Retrieve alone
 }
+
+// refused is an answer that only people can change, and what it was about.
+type refused struct {
+	err   error // nil where there was none
+	files []stamp
+	at    time.Time
+}
+
+// keyKinds are about the key itself. A login page may be the network's, and go.
+var keyKinds = map[PlatformKind]bool{TokenIDGiven: true, KeyRefused: true, LoginOver: true}
+
+// refusedPause is how long a refusal is believed while the login is the same.
+const refusedPause = 5 * time.Minute
 
 func (p *Platform) String() string {
 	if p.Workspace != "" {
@@ -85,10 +99,19 @@ type Location struct {
 // Retrieve mints credentials. Its errors are of type *PlatformError, but for a
 // cancelled context's.
 func (p *Platform) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	files := stamps(p)
+	if last := p.last; last.err != nil && sameStamps(last.files, files) && time.Since(last.at).Abs() < refusedPause {
+		return aws.Credentials{}, last.err // asking again would change nothing
+	}
 	c, err := p.mint(ctx)
 	var e *PlatformError
 	// That there is no key is seen without asking, and so is that there is one now.
-	p.stuck.Store(errors.As(err, &e) && e.Kind.Lasting() && !errors.Is(err, fs.ErrNotExist))
+	lasting := errors.As(err, &e) && e.Kind.Lasting() && e.Kind != NoLogin
+	p.stuck.Store(lasting)
+	p.last = refused{}
+	if lasting && len(files) > 0 && keyKinds[e.Kind] {
+		p.last = refused{err: err, files: files, at: time.Now()}
+	}
 	return c, err
 }
 

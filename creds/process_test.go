@@ -44,6 +44,8 @@ func TestProcessErrors(t *testing.T) {
 		"none":   {" ", "no command is given"},
 		"exit":   {script(t, "echo "+planted+"; exit 3"), "exit status 3"},
 		"output": {script(t, "echo "+planted), "its output is not"},
+		"said":   {script(t, "echo first >&2; echo 'log in again, not with "+planted+planted+planted+planted+planted+"' >&2; exit 4"), "credential_process: exit status 4: log in again, not with [35 characters]"},
+		"child":  {script(t, "echo no >&2; sleep 30 >/dev/null & exit 5"), "credential_process: exit status 5: no"},
 		"absent": {filepath.Join(t.TempDir(), "none") + " 2>/dev/null", "exit status 127"},
 	} {
 		if c, err := (Process{Command: c.command}).Retrieve(t.Context()); err == nil || c.HasKeys() || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), planted) {

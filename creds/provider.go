@@ -33,9 +33,9 @@ type Provider struct {
 	asked  atomic.Pointer[Answers] // the last round that gave nothing
 
 	mu      sync.Mutex
-	dead    map[string]refusal // by access key id
-	changed chan struct{}      // closed and replaced when a set is installed
-	forced  *force             // the last round that Another asked for
+	dead    map[identity]string // why each set was refused
+	changed chan struct{}       // closed and replaced when a set is installed
+	forced  *force              // the last round that Another asked for
 
 	start chan struct{} // one is wanted; room for one
 	again chan struct{} // the live set was refused, or is doubted; room for one
@@ -47,7 +47,7 @@ type Provider struct {
 func New(o Options) *Provider {
 	p := &Provider{
 		sources: o.Sources, clock: o.Clock, event: o.Event, ahead: o.Ahead,
-		dead:    map[string]refusal{},
+		dead:    map[identity]string{},
 		changed: make(chan struct{}),
 		start:   make(chan struct{}, 1),
 		again:   make(chan struct{}, 1),
@@ -111,22 +111,20 @@ func (p *Provider) Wait(ctx context.Context) (aws.Credentials, error) {
 	}
 }
 
-// Invalidate says that the store refused this key, and why, in a word or a
-// whole sentence: the set is never offered again in this process. Saying it of
-// a key that is no longer the live one disturbs nobody.
-func (p *Provider) Invalidate(accessKeyID, why string) {
+// Invalidate says that the store refused this set, and why, in a word or a
+// whole sentence: it is never offered again in this process. Saying it of a set
+// that is no longer the live one disturbs nobody.
+func (p *Provider) Invalidate(c aws.Credentials, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.live.Load()
-	if s == nil || s.AccessKeyID != accessKeyID {
-		if _, known := p.dead[accessKeyID]; !known {
-			p.dead[accessKeyID] = refusal{why: why}
-		}
-		return
+	id := identityOf(c)
+	if _, known := p.dead[id]; !known {
+		p.dead[id] = why
 	}
-	p.dead[accessKeyID] = refusal{why: why, sum: sumOf(s.Credentials)}
-	p.live.Store(nil)
-	poke(p.again)
+	if s := p.live.Load(); s != nil && identityOf(s.Credentials) == id {
+		p.live.Store(nil)
+		poke(p.again)
+	}
 }
 
 // ServerTime takes the Date of an answer. Expiry is judged by the server's
@@ -155,16 +153,6 @@ func (p *Provider) Info() (Info, bool) {
 		return Info{}, false
 	}
 	return p.info(s), true
-}
-
-// Expires is when the live set ends, by the server's clock; false when there is
-// no live set or its end is not known.
-func (p *Provider) Expires() (time.Time, bool) {
-	s := p.current()
-	if s == nil || !s.CanExpire {
-		return time.Time{}, false
-	}
-	return s.Expires, true
 }
 
 func (p *Provider) info(s *set) Info {

@@ -21,16 +21,12 @@ func (s *set) expired(now time.Time) bool { return s.CanExpire && !now.Before(s.
 
 func (s *set) isDue(now time.Time) bool { return !s.due.IsZero() && !now.Before(s.due) }
 
-// refusal is a set that the store refused. The sum tells a set that is offered
-// again from one that was mended: people paste a broken token and then, under
-// the same key id, the whole one.
-type refusal struct {
-	why string
-	sum [sha256.Size]byte // of the secrets; zero when the refused set was not known, which bars the id
-}
+// identity tells a set that is offered again from one that was mended: people
+// paste a broken token and then, under the same key id, the whole one.
+type identity [sha256.Size]byte
 
-func sumOf(c aws.Credentials) [sha256.Size]byte {
-	return sha256.Sum256([]byte(c.SecretAccessKey + "\x00" + c.SessionToken))
+func identityOf(c aws.Credentials) identity {
+	return sha256.Sum256([]byte(c.AccessKeyID + "\x00" + c.SecretAccessKey + "\x00" + c.SessionToken))
 }
 
 // Why a source's set is not installed while another lives.
@@ -53,12 +49,12 @@ func (p *Provider) install(from int, c aws.Credentials, why asking) error {
 		next.due = c.Expires.Add(-min(p.ahead, c.Expires.Sub(now)/5))
 	}
 	old := p.live.Load()
-	r, refused := p.dead[c.AccessKeyID]
+	reason, refused := p.dead[identityOf(c)]
 	switch {
 	case !c.HasKeys():
 		return errors.New("gave no credentials")
-	case refused && (r.sum == [sha256.Size]byte{} || r.sum == sumOf(c)):
-		return fmt.Errorf("key %s was refused: %s", ShortKey(c.AccessKeyID), r.why)
+	case refused:
+		return fmt.Errorf("key %s was refused: %s", ShortKey(c.AccessKeyID), reason)
 	case p.over(next):
 		return fmt.Errorf("key %s expired at %s", ShortKey(c.AccessKeyID), c.Expires.UTC().Format(time.RFC3339))
 	case old != nil && (same(old.Credentials, c) || why.useless && old.AccessKeyID == c.AccessKeyID):

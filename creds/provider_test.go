@@ -71,6 +71,16 @@ func mustWait(t *testing.T, p *Provider, id string) {
 	}
 }
 
+// refuse gives back the live set if it has that key, else one that a fake source
+// gave.
+func refuse(p *Provider, id, why string) {
+	c := keys(id, 0)
+	if s := p.live.Load(); s != nil && s.AccessKeyID == id {
+		c = s.Credentials
+	}
+	p.Invalidate(c, why)
+}
+
 func live(p *Provider) string {
 	c, err := p.Retrieve(context.Background())
 	if err != nil {
@@ -205,7 +215,7 @@ func noSecret(t *testing.T, events *told, errs ...error) {
 func TestInvalidateBeatsRefreshInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events told
-		src := &fake{give: func(_ context.Context, call int) (aws.Credentials, error) {
+		src := &fake{name: "slow", give: func(_ context.Context, call int) (aws.Credentials, error) {
 			time.Sleep(10 * time.Second) // the answer is ready when it is asked for, and slow to arrive
 			if call < 4 {
 				return keys("A", 0), nil
@@ -215,25 +225,27 @@ func TestInvalidateBeatsRefreshInFlight(t *testing.T) {
 		p := New(Options{Sources: []Source{src}, Event: events.take})
 		defer p.Close()
 		mustWait(t, p, "A")
-		p.Invalidate("A", "ExpiredToken")
+		refuse(p, "A", "ExpiredToken")
 		if live(p) != "" {
 			t.Fatal("a refused set is offered")
 		}
 		time.Sleep(2 * time.Second) // a round is under way
 		for range 64 {
-			p.Invalidate("A", "ExpiredToken") // late answers to requests in flight
+			refuse(p, "A", "ExpiredToken") // late answers to requests in flight
 		}
 		mustWait(t, p, "B")
-		p.Invalidate("A", "ExpiredToken")
+		refuse(p, "A", "ExpiredToken")
 		if live(p) != "B" {
 			t.Error("a late refusal of the old key drops the new set")
 		}
 		synctest.Wait()
-		if events.kinds() != "WG" || src.calls.Load() != 4 {
-			t.Errorf("events %q, %d calls", events.kinds(), src.calls.Load())
+		if events.kinds() != "WGWWG" || src.calls.Load() != 4 {
+			t.Fatalf("events %q, %d calls", events.kinds(), src.calls.Load())
 		}
-		if !strings.Contains(events.all[0].Asked.String(), "was refused: ExpiredToken") {
-			t.Errorf("waiting says %q", events.all[0].Asked)
+		for i, want := range map[int]string{0: "slow: has not answered yet", 2: "slow: has not answered yet", 3: "was refused: ExpiredToken"} {
+			if said := events.all[i].Asked.String(); !strings.Contains(said, want) {
+				t.Errorf("waiting says %q, want %q", said, want)
+			}
 		}
 	})
 }
@@ -256,7 +268,7 @@ func TestInvalidateDuringRefreshAhead(t *testing.T) {
 		if src.calls.Load() != 2 {
 			t.Fatalf("no refresh is under way: %d", src.calls.Load())
 		}
-		p.Invalidate("A", "InvalidToken")
+		refuse(p, "A", "InvalidToken")
 		time.Sleep(time.Hour)
 		if live(p) != "" {
 			t.Error("the refused set is back")
@@ -276,7 +288,7 @@ func TestMendedTokenIsAnotherSet(t *testing.T) {
 		p := New(Options{Sources: []Source{src}})
 		defer p.Close()
 		mustWait(t, p, "A")
-		p.Invalidate("A", "InvalidToken")
+		refuse(p, "A", "InvalidToken")
 		c, err := p.Wait(t.Context())
 		if err != nil || !strings.HasSuffix(c.SessionToken, "-whole") {
 			t.Errorf("got %v", err)
@@ -298,7 +310,7 @@ func TestQuickRefusalsAreSlowedDown(t *testing.T) {
 			if err != nil {
 				break
 			}
-			p.Invalidate(c.AccessKeyID, "InvalidAccessKeyId")
+			refuse(p, c.AccessKeyID, "InvalidAccessKeyId")
 		}
 		if n := src.calls.Load(); n < 30 || n > 70 {
 			t.Errorf("asked %d times in ten minutes", n)
@@ -353,16 +365,16 @@ func TestOrderOfSourcesAndInfo(t *testing.T) {
 		if two.calls.Load() != 0 {
 			t.Error("the second was asked while the first lived")
 		}
-		p.Invalidate("ASIAEXAMPLEWXYZ", "ExpiredToken")
+		refuse(p, "ASIAEXAMPLEWXYZ", "ExpiredToken")
 		mustWait(t, p, "B")
-		if _, ok := p.Expires(); ok {
+		if i, _ := p.Info(); !i.Expires.IsZero() {
 			t.Error("a set without an end has one")
 		}
 		go func() {
 			time.Sleep(time.Second)
 			p.Close()
 		}()
-		p.Invalidate("B", "ExpiredToken")
+		refuse(p, "B", "ExpiredToken")
 		if _, err := p.Wait(t.Context()); !errors.Is(err, ErrClosed) || !errors.Is(err, ErrNone) {
 			t.Errorf("Wait at Close: %v", err)
 		}

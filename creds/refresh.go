@@ -5,7 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 const (
@@ -162,9 +165,7 @@ func (r *refresher) ask(ctx context.Context, why asking) bool {
 		if !why.asks(place, src, r.current()) {
 			continue
 		}
-		one, cancel := context.WithTimeout(ctx, askPatience)
-		c, err := src.Retrieve(one)
-		cancel()
+		c, err := r.retrieve(ctx, src, asked)
 		if ctx.Err() != nil {
 			return false
 		}
@@ -190,6 +191,31 @@ func (r *refresher) ask(ctx context.Context, why asking) bool {
 		r.asked.Store(&asked)
 	}
 	return false
+}
+
+// slow is how long a source may take before those who wait are told of it.
+const slow = 5 * time.Second
+
+var errSlow = errors.New("has not answered yet")
+
+// retrieve asks one source. Should it be slow, those who were told nothing yet
+// are told so, with what the ones before it have answered.
+func (r *refresher) retrieve(ctx context.Context, src Source, before Answers) (aws.Credentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	told := make(chan struct{})
+	timer := time.AfterFunc(slow, func() {
+		defer close(told)
+		if r.current() == nil && r.told == "" {
+			r.asked.Store(new(append(slices.Clip(before), Answer{Source: nameOf(src), Err: errSlow})))
+			r.tellWaiting()
+		}
+	})
+	c, err := src.Retrieve(ctx)
+	if !timer.Stop() {
+		<-told // what is the refresher's own, it is again
+	}
+	return c, err
 }
 
 // backoff doubles with every round, and spreads agents that failed together.

@@ -48,8 +48,8 @@ func TestChangedFileInMidRun(t *testing.T) {
 		}
 		touch(t, src.path, 2) // rewritten with an end that is nearer: what is in the file counts
 		time.Sleep(4100 * time.Millisecond)
-		if end, ok := p.Expires(); !ok || time.Until(end) > 10*time.Minute {
-			t.Errorf("ends in %v", time.Until(end))
+		if i, ok := p.Info(); !ok || time.Until(i.Expires) > 10*time.Minute {
+			t.Errorf("ends in %v", time.Until(i.Expires))
 		}
 		if n := src.calls.Load(); n != 3 {
 			t.Errorf("asked %d times", n)
@@ -193,7 +193,7 @@ func TestAnswersOfACalmRoundAreForgotten(t *testing.T) {
 		if n := src.calls.Load(); n != 2 {
 			t.Errorf("asked %d times", n)
 		}
-		p.Invalidate("A", "ExpiredToken")
+		refuse(p, "A", "ExpiredToken")
 		var none *NoneError
 		if _, err := p.Retrieve(t.Context()); !errors.As(err, &none) || len(none.Asked) > 0 || events.kinds() != "" {
 			t.Errorf("%v, events %q", err, events.kinds())
@@ -219,7 +219,7 @@ func TestPasteBesideTheEnvironment(t *testing.T) {
 		if live(p) != "ENV" {
 			t.Errorf("live %q before the refusal", live(p))
 		}
-		p.Invalidate("ENV", "ExpiredToken")
+		refuse(p, "ENV", "ExpiredToken")
 		mustWait(t, p, "PASTE")
 		if err := h.Put(pasted(t, "AGAIN", time.Now().Add(time.Hour))); err != nil {
 			t.Fatal(err)

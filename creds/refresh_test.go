@@ -172,7 +172,7 @@ func TestInvalidateDuringRefresh(t *testing.T) {
 		var events told
 		a := keys("A", time.Hour)
 		src := &fake{name: "src", give: func(_ context.Context, call int) (aws.Credentials, error) {
-			time.Sleep(5 * time.Second)
+			time.Sleep(4 * time.Second)
 			if call < 3 {
 				return a, nil
 			}
@@ -183,7 +183,7 @@ func TestInvalidateDuringRefresh(t *testing.T) {
 		mustWait(t, p, "A")
 		go func() {
 			time.Sleep(time.Second)
-			p.Invalidate("A", "the store said that the key is over")
+			refuse(p, "A", "the store said that the key is over")
 		}()
 		if c, err := p.Another(t.Context(), "A", false); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "was refused: the store said that the key is over") {
 			t.Errorf("%q, %v", c.AccessKeyID, err)
@@ -309,7 +309,7 @@ func TestWaitingIsToldAgainWhenTheReasonChanges(t *testing.T) {
 		if !strings.Contains(events.all[0].Asked.String(), "log in again") || !strings.Contains(events.all[1].Asked.String(), "reset") {
 			t.Errorf("%v", events.all)
 		}
-		p.Invalidate("A", "ExpiredToken")
+		refuse(p, "A", "ExpiredToken")
 		synctest.Wait()
 		if events.kinds() != "WWG" {
 			t.Error("told before anybody wants credentials")

@@ -36,6 +36,9 @@ type Progress struct {
 	BytesDone  int64  `json:"bytes_done"`
 	BytesFound int64  `json:"bytes_found"`
 	Waiting    string `json:"waiting,omitempty"` // for what; "" while it works
+
+	// Credentials: it is credentials that it waits for.
+	Credentials bool `json:"waiting_for_credentials,omitempty"`
 }
 
 // WriteHolder replaces what others see. PID, Host and Updated may be left

@@ -72,12 +72,8 @@ func connect(ctx context.Context, o connectionOptions, destination string, conns
 	if c.dest, err = dest.Parse(destination, firstOf(common, defaultBucket)); err != nil {
 		return nil, err
 	}
-	logins, _ := creds.Logins(c.logins()) // what is wrong with one is told when it is asked for a key
-	c.scope = scopeOf(c.dest, firstOf(common, defaultBucket), logins)
-	for _, l := range logins {
-		if l.Workspace == c.scope {
-			c.login = l
-		}
+	if err = c.findLogin(firstOf(common, defaultBucket)); err != nil {
+		return nil, err
 	}
 	if file := firstOf(o.issuer, os.Getenv(variable("ISSUER"))); file != "" {
 		if c.issuer, err = creds.LoadIssuer(file); err != nil {
@@ -92,6 +88,26 @@ func connect(ctx context.Context, o connectionOptions, destination string, conns
 	}
 	c.sources, err = c.pickSources()
 	return c, err
+}
+
+// findLogin looks whose credentials are wanted, and for the login that is there
+// for them. One that can't be read is an error: without the place in it the
+// objects would go somewhere else.
+func (c *connection) findLogin(common string) error {
+	logins, _ := creds.Logins(c.logins()) // what is wrong with others does not matter here
+	c.scope = scopeOf(c.dest, common, logins)
+	for _, l := range logins {
+		if l.Workspace == c.scope {
+			c.login = l
+			return nil
+		}
+	}
+	path := creds.LoginPath(c.logins(), c.scope)
+	if _, err := os.Lstat(path); err != nil {
+		return nil //nolint:nilerr // there is none
+	}
+	_, err := creds.ReadLogin(path)
+	return err
 }
 
 // settle decides endpoint and region, and makes the HTTP client.
@@ -118,9 +134,11 @@ func (c *connection) settle(ctx context.Context, conns int) error {
 // variable does.
 func (c *connection) locate(ctx context.Context, named bool) error {
 	at := c.login.Place
-	if c.issuer != nil && c.issuer.Workspace == "" {
-		c.issuer.Workspace = c.dest.Workspace
+	if c.issuer != nil {
 		c.issuer.HTTP = c.http
+		if c.issuer.Workspace == "" && dest.IsWorkspace(c.scope) {
+			c.issuer.Workspace = c.scope
+		}
 	}
 	if at.Bucket == "" && !named && c.issuer != nil && c.dest.Workspace != "" && c.uses(fromIssuer) {
 		var err error
@@ -129,7 +147,10 @@ func (c *connection) locate(ctx context.Context, named bool) error {
 		}
 	}
 	if c.endpoint == "" {
-		c.endpoint = at.Endpoint
+		var err error
+		if c.endpoint, err = cleanEndpoint(at.Endpoint); err != nil {
+			return err
+		}
 	}
 	c.region = firstOf(c.region, at.Region, defaultRegion)
 	if at.Bucket != "" && !named {
@@ -198,12 +219,19 @@ func (c *connection) Close() {
 // platformBase is the platform's API: the login's, or the usual one.
 func (c *connection) platformBase() string { return firstOf(c.login.Base, platformBase()) }
 
-// pasteArgument is what 'creds paste' takes to mean this destination.
-func (c *connection) pasteArgument() string {
-	if dest.IsWorkspace(c.scope) {
-		return c.scope
+// pasteArguments are what 'creds paste' takes to mean this destination.
+func (c *connection) pasteArguments() string {
+	arg := c.scope
+	if !dest.IsWorkspace(arg) {
+		arg = shellWord(c.dest.String())
 	}
-	return c.dest.String()
+	if c.o.endpoint != "" {
+		arg += " --endpoint " + shellWord(c.o.endpoint)
+	}
+	if c.o.stateDir != "" {
+		arg += " --state-dir " + shellWord(c.o.stateDir)
+	}
+	return arg
 }
 
 // checkBundle names the variable where its file can't be used: the SDK, which

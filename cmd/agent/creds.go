@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,9 +113,7 @@ func (c *connection) show(ctx context.Context, w io.Writer, asJSON bool) error {
 	used := false
 	for i, src := range c.sources {
 		// What was made just now lives, whatever this machine's clock says.
-		r, ok := src.(interface{ Renews() bool })
-		fresh := ok && r.Renews()
-		if s := &all.Sources[i]; s.Key != "" && !used && (fresh || s.Left == nil || *s.Left > 0) {
+		if s := &all.Sources[i]; s.Key != "" && !used && (renewing(src) || s.Left == nil || *s.Left > 0) {
 			s.Used, used = true, true
 		}
 	}
@@ -254,11 +253,11 @@ func (c *connection) fetch(ctx context.Context, name string) (aws.Credentials, e
 		return aws.Credentials{}, err
 	}
 	var asked creds.Answers
-	for _, src := range c.sources {
-		if !c.prints(src) {
-			continue
-		}
+	for _, src := range c.printable() {
 		got, err := src.Retrieve(ctx)
+		if err == nil && !renewing(src) && got.CanExpire && !time.Now().Before(got.Expires) {
+			err = fmt.Errorf("%s is over", creds.Describe(got))
+		}
 		if err == nil {
 			return got, nil
 		}
@@ -267,16 +266,37 @@ func (c *connection) fetch(ctx context.Context, name string) (aws.Credentials, e
 	return aws.Credentials{}, &noneError{asked: asked, c: c, name: name}
 }
 
-// prints reports whether a source is one to print from: not those that the
-// asking program reads itself, unless they are meant.
-func (c *connection) prints(src creds.Source) bool {
-	switch src.(type) {
-	case creds.Environment:
-		return c.o.credentials != ""
-	case *creds.Chain:
-		return c.o.credentials != "" || c.o.profile != ""
+// printable are the sources to print from: not those that the asking program
+// reads itself, unless they are meant; and last those of which nobody knows
+// whether they have ended.
+func (c *connection) printable() []creds.Source {
+	var first, last []creds.Source
+	for _, src := range c.sources {
+		named := c.o.credentials != ""
+		switch src.(type) {
+		case creds.Environment:
+		case *creds.Chain:
+			named = named || c.o.profile != ""
+		case creds.EnvFile:
+			if !named && c.o.envFile == "" {
+				last = append(last, src)
+				continue
+			}
+			named = true
+		default:
+			named = true
+		}
+		if named {
+			first = append(first, src)
+		}
 	}
-	return true
+	return slices.Concat(first, last)
+}
+
+// renewing reports whether a source makes its credentials when it is asked.
+func renewing(src creds.Source) bool {
+	r, ok := src.(interface{ Renews() bool })
+	return ok && r.Renews()
 }
 
 // noneError is that no source has live credentials.

@@ -76,7 +76,7 @@ func exitCode(err error) int {
 			return exitUnreachable
 		}
 		return exitCredentials
-	case errors.As(err, &secret):
+	case errors.As(err, &secret), errors.Is(err, creds.ErrNoKeyring):
 		return exitLocal
 	case errors.Is(err, context.Canceled), errors.Is(err, prompt.ErrInterrupted):
 		return exitSignal + int(syscall.SIGINT)

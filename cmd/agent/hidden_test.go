@@ -4,11 +4,18 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -23,7 +30,7 @@ func TestNoSecretOfAnySource(t *testing.T) {
 	dir := files.write(t)
 	r := newRig(t, "-token-life", "4s", "-rate", "2MB")
 	var written []ended
-	r.login(r.sb.Env["AGENT_SANDBOX_API"])
+	minted := r.loginSeen()
 	r.issuer()
 	token := r.token()
 	written = append(written, r.paste(pageText(token)))
@@ -64,18 +71,23 @@ func TestNoSecretOfAnySource(t *testing.T) {
 	}
 	written = append(written, last, ended{out: string(cmdline)})
 
-	for name, secret := range map[string]string{
+	secrets := map[string]string{
 		"the API key": r.sb.Env["AGENT_SANDBOX_API_KEY"], "the proxy's password": "proxy-password",
 		"the secret key": value(token, "AWS_SECRET_ACCESS_KEY"), "the session token": value(token, "AWS_SESSION_TOKEN"),
-	} {
+	}
+	for i, secret := range minted() {
+		secrets[fmt.Sprintf("minted secret %d", i)] = secret
+	}
+	if len(secrets) < 8 {
+		t.Fatalf("only %d secrets to look for", len(secrets))
+	}
+	for name, secret := range secrets {
 		for i, e := range written {
 			if strings.Contains(e.out+e.err, secret) {
 				t.Errorf("run %d shows %s", i, name)
 			}
 		}
-		for _, place := range []string{"jobs"} {
-			nowhere(t, filepath.Join(r.state, place), name, secret)
-		}
+		nowhere(t, filepath.Join(r.state, "jobs"), name, secret)
 	}
 	nowhere(t, filepath.Join(r.state, "creds"), "the API key", r.sb.Env["AGENT_SANDBOX_API_KEY"])
 	nowhere(t, filepath.Join(r.state, "logins"), "the session token", value(token, "AWS_SESSION_TOKEN"))
@@ -104,5 +116,37 @@ func TestChildrenGetNoMore(t *testing.T) {
 				t.Errorf("%s: %s was not given", who, name)
 			}
 		}
+	}
+}
+
+// loginSeen logs in at an API through which all that it mints is seen, and
+// returns what tells the secrets of it.
+func (r *rig) loginSeen() (minted func() []string) {
+	r.t.Helper()
+	to, err := url.Parse(r.sb.Env["AGENT_SANDBOX_API"])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var secrets []string
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: to.Scheme, Host: to.Host})
+	proxy.ModifyResponse = func(resp *http.Response) error {
+		body, err := io.ReadAll(resp.Body)
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		var c struct{ SecretAccessKey, SessionToken string }
+		if json.Unmarshal(body, &c) == nil && c.SessionToken != "" {
+			mu.Lock()
+			defer mu.Unlock()
+			secrets = append(secrets, c.SecretAccessKey, c.SessionToken)
+		}
+		return err
+	}
+	srv := httptest.NewServer(proxy)
+	r.t.Cleanup(srv.Close)
+	r.login(srv.URL + to.Path)
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return secrets
 	}
 }

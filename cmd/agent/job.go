@@ -136,6 +136,7 @@ func (s *session) event(e transfer.Event) {
 // transfer plans and sends.
 func (s *session) transfer(ctx context.Context) error {
 	stopper, ctx, unwatch := watch(ctx, func() {
+		s.waiter.dismiss()
 		s.event(transfer.Event{Kind: transfer.Notice, Text: "stopping: what is in flight may finish; press ^C again to leave at once"})
 	})
 	defer unwatch()
@@ -152,7 +153,6 @@ func (s *session) transfer(ctx context.Context) error {
 		s.event(transfer.Event{Kind: transfer.Notice,
 			Text: "the endpoint is plain http: bytes are checked by " + s.checksum.String() + " but not signed (--sign-payload signs them)"})
 	}
-	s.keyEnding()
 	// Little garbage is made; collecting it late saves a third of the CPU of
 	// small files, and the limit keeps that from costing memory.
 	debug.SetGCPercent(400)

@@ -53,8 +53,10 @@ a Token ID and an API Key: the latter is meant.`,
   pass show platform | %[1]s login my-workspace --key-file -`, name),
 		Args: atMostOne("workspace"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l := &logger{name: name, o: o, std: s}
-			return l.run(cmd.Context(), args)
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			l := &signIn{name: name, o: o, std: s}
+			return l.run(ctx, args)
 		},
 	}
 	o.addFlags(cmd)
@@ -71,8 +73,8 @@ func atMostOne(what string) cobra.PositionalArgs {
 	}
 }
 
-// logger logs in.
-type logger struct {
+// signIn is one login.
+type signIn struct {
 	name  string
 	o     loginOptions
 	std   std
@@ -80,7 +82,7 @@ type logger struct {
 	login creds.Login
 }
 
-func (l *logger) run(ctx context.Context, args []string) error {
+func (l *signIn) run(ctx context.Context, args []string) error {
 	state, err := stateDir(l.o.stateDir)
 	if err != nil {
 		return err
@@ -112,7 +114,7 @@ func (l *logger) run(ctx context.Context, args []string) error {
 }
 
 // gather asks for what was not given.
-func (l *logger) gather(ctx context.Context, args []string) (err error) {
+func (l *signIn) gather(ctx context.Context, args []string) (err error) {
 	l.login.Keyring = l.o.keyring
 	l.login.Base = strings.TrimRight(firstOf(l.o.base, os.Getenv(variable("PLATFORM"))), "/")
 	if len(args) > 0 {
@@ -148,16 +150,16 @@ func (l *logger) gather(ctx context.Context, args []string) (err error) {
 const longestKey = 64 << 10
 
 // key is the API key, from a file, a pipe or a person.
-func (l *logger) key(ctx context.Context) (creds.Secret, error) {
+func (l *signIn) key(ctx context.Context) (creds.Secret, error) {
 	switch {
 	case l.o.keyFile == "-":
 		text, err := prompt.ReadAll(l.std.in, longestKey)
 		if err != nil {
 			return "", err
 		}
-		return creds.CheckKey("the API key", text)
+		return checkedKey(creds.CheckKey("the API key", text))
 	case l.o.keyFile != "":
-		return creds.ReadKey(l.o.keyFile)
+		return checkedKey(creds.ReadKey(l.o.keyFile))
 	case l.term == nil:
 		return "", &dest.Mistake{Msg: "there is no terminal to ask for the API key on",
 			Hint: fmt.Sprintf("write: %s login %s --key-file FILE ('-' for standard input)", l.name, l.login.Workspace)}
@@ -166,14 +168,23 @@ func (l *logger) key(ctx context.Context) (creds.Secret, error) {
 	if err != nil {
 		return "", err
 	}
-	return creds.CheckKey("the API key", text)
+	return checkedKey(creds.CheckKey("the API key", text))
+}
+
+// checkedKey makes a key that can't be one a mistake.
+func checkedKey(key creds.Secret, err error) (creds.Secret, error) {
+	var file *creds.FileError
+	if err == nil || errors.As(err, &file) {
+		return key, err
+	}
+	return "", &dest.Mistake{Msg: err.Error(), Hint: "copy the API Key that the platform's page shows, and nothing else"}
 }
 
 // longestLife is how long the platform lets keys live.
 const longestLife = 30 * 24 * time.Hour
 
 // askEnd asks when the key ends, where that was not said and somebody is there.
-func (l *logger) askEnd(ctx context.Context) error {
+func (l *signIn) askEnd(ctx context.Context) error {
 	if !l.login.KeyExpires.IsZero() || l.term == nil || l.o.keyFile != "" {
 		return nil
 	}
@@ -210,7 +221,7 @@ func keyEnd(text string, now time.Time) (time.Time, error) {
 }
 
 // try makes a token with the key, and asks where the workspace's objects are.
-func (l *logger) try(ctx context.Context) (life time.Duration, err error) {
+func (l *signIn) try(ctx context.Context) (life time.Duration, err error) {
 	settings, err := creds.LoadSettings(ctx, "", nil)
 	if err != nil {
 		settings = creds.Settings{CABundle: os.Getenv("AWS_CA_BUNDLE")} // the AWS files are of no use here
@@ -235,7 +246,7 @@ func (l *logger) try(ctx context.Context) (life time.Duration, err error) {
 // loginError is a login that did not come about.
 type loginError struct {
 	err error
-	l   *logger
+	l   *signIn
 }
 
 func (e *loginError) Error() string { return "not logged in: " + e.err.Error() }
@@ -250,7 +261,7 @@ func (e *loginError) hint() string {
 }
 
 // report says what was stored.
-func (l *logger) report(path string, life time.Duration) {
+func (l *signIn) report(path string, life time.Duration) {
 	w := l.std.err
 	where := "in " + show.Clean(path) + ", for this user only"
 	if l.login.Keyring {

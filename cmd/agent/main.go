@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agent/cmd/internal/dest"
+	"agent/cmd/internal/prompt"
 	"agent/cmd/internal/show"
 )
 
@@ -53,6 +54,10 @@ func run(ctx context.Context, args []string, s std) int {
 	var shown *shownError
 	if errors.As(err, &shown) {
 		return shown.code
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, prompt.ErrInterrupted) {
+		_, _ = fmt.Fprintln(s.err) // the line that the ^C is on
+		return exitCode(err)
 	}
 	what, hint := explain(err)
 	_, _ = fmt.Fprintf(s.err, "%s: %s\n", name, show.Clean(what))

@@ -35,7 +35,11 @@ workspace of the only login, or of ` + variable("WORKSPACE") + `.`,
 		Example: fmt.Sprintf(`  %[1]s creds paste my-workspace
   wl-paste | %[1]s creds paste my-workspace`, name),
 		Args: atMostOne("destination"),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.run(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			return p.run(ctx, args)
+		},
 	}
 	p.o.addFlags(cmd)
 	cmd.Flags().BoolVar(&p.noCheck, "no-check", false, "do not try them")
@@ -67,9 +71,11 @@ func (p *paster) run(ctx context.Context, args []string) error {
 		return &pasteError{fmt.Errorf("these expired at %s", set.Expires.UTC().Format(time.RFC3339))}
 	}
 	if !p.noCheck {
-		if err := p.check(ctx, set.Credentials); err != nil {
+		said, err := p.c.check(ctx, set.Credentials)
+		if err != nil {
 			return err
 		}
+		fmt.Fprintln(p.std.err, show.Clean(said))
 	}
 	h := p.c.handover()
 	if err := h.Put(set); err != nil {
@@ -88,7 +94,7 @@ func (p *paster) run(ctx context.Context, args []string) error {
 }
 
 // fresh is how old the sign of life of a run may be.
-const fresh = 30 * time.Second
+const fresh = 2 * time.Minute
 
 // target says for whom the paste is.
 func (p *paster) target(ctx context.Context, args []string) error {
@@ -104,7 +110,7 @@ func (p *paster) target(ctx context.Context, args []string) error {
 	seen := map[[2]string]bool{}
 	for _, h := range all {
 		at := h.Place
-		if at.Scope == "" || !strings.HasPrefix(h.Progress.Waiting, waitingForCredentials) {
+		if at.Scope == "" || !h.Progress.Credentials {
 			continue
 		}
 		if id := [2]string{at.Endpoint, at.Scope}; !seen[id] {
@@ -133,16 +139,29 @@ func (p *paster) target(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	for _, at := range waiting {
-		if at.Scope == p.c.scope && at.Endpoint == p.c.endpoint {
-			p.waits++
-		}
-	}
+	p.follow(waiting)
 	return nil
 }
 
-// waitingForCredentials begins what a run says that it waits for.
-const waitingForCredentials = "credentials: "
+// follow goes to the endpoint of the run of the same scope that waits, if only
+// that one is known: it may have been named to the run alone.
+func (p *paster) follow(waiting []journal.Place) {
+	var others []journal.Place
+	for _, at := range waiting {
+		switch {
+		case at.Scope != p.c.scope:
+		case at.Endpoint == p.c.endpoint:
+			p.waits++
+		default:
+			others = append(others, at)
+		}
+	}
+	if p.waits == 0 && len(others) == 1 && p.o.endpoint == "" {
+		p.c.endpoint, p.c.region = others[0].Endpoint, others[0].Region
+		p.c.dest.Bucket, p.c.dest.Prefix = others[0].Bucket, others[0].Prefix
+		p.waits++
+	}
+}
 
 const longestPaste = 1 << 20
 
@@ -218,36 +237,29 @@ func pastedEnd(s creds.Set, now time.Time) string {
 // checkPatience is how long the store may take to answer about a paste.
 const checkPatience = 10 * time.Second
 
-// check tries the credentials with one harmless request. A store that can't be
-// reached proves nothing against them.
-func (p *paster) check(ctx context.Context, c aws.Credentials) error {
-	c.Source = "paste"
+// check tries credentials with one harmless request, and says how that went.
+// A store that can't be reached proves nothing against them.
+func (c *connection) check(ctx context.Context, set aws.Credentials) (said string, _ error) {
+	set.Source = "paste"
 	store := s3store.New(s3store.Options{
-		Bucket: p.c.dest.Bucket, Prefix: p.c.dest.Prefix, Region: p.c.region, Endpoint: p.c.endpoint,
-		Credentials: &oneSet{c: c}, HTTP: p.c.http, FirstPatience: checkPatience, Patience: checkPatience,
-		Event: func(e transfer.Event) {
-			if e.Kind == transfer.Notice {
-				fmt.Fprintf(p.std.err, "note: %s\n", show.Clean(e.Text))
-			}
-		},
+		Bucket: c.dest.Bucket, Prefix: c.dest.Prefix, Region: c.region, Endpoint: c.endpoint,
+		Credentials: &oneSet{c: set}, HTTP: c.http, FirstPatience: checkPatience, Patience: checkPatience,
 	})
 	err := store.Check(ctx)
 	switch {
 	case err == nil:
-		fmt.Fprintf(p.std.err, "tried: they may list %s\n", show.Clean(p.c.dest.String()))
-		return nil
+		return "tried: they may list " + c.dest.String(), nil
 	case errors.Is(err, transfer.ErrUnreachable):
 		what, _ := explain(err)
-		fmt.Fprintf(p.std.err, "note: not tried, %s\n", show.Clean(what))
-		return nil
+		return "note: not tried, " + what, nil
 	}
-	return &refusedPaste{err: err, p: p}
+	return "", &refusedPaste{err: err, scope: c.scope}
 }
 
 // refusedPaste is a paste that the store did not take.
 type refusedPaste struct {
-	err error
-	p   *paster
+	err   error
+	scope string
 }
 
 func (e *refusedPaste) Error() string {
@@ -259,20 +271,16 @@ func (e *refusedPaste) Unwrap() []error { return []error{e.err, transfer.ErrCred
 
 func (e *refusedPaste) hint() string {
 	var f *s3store.Fault
-	scope := e.p.c.scope
 	switch {
 	case errors.Is(e.err, transfer.ErrDenied):
-		return fmt.Sprintf("they are live, but not for %s: were they made for another workspace? (--no-check hands them over all the same)", scope)
-	case errors.As(e.err, &f) && expiredCodes[f.Code]:
+		return fmt.Sprintf("they are live, but not for %s: were they made for another workspace? (creds paste --no-check hands them over all the same)", e.scope)
+	case errors.As(e.err, &f) && f.Expired():
 		return "they have ended: request new ones and paste those"
 	case errors.As(e.err, &f) && refusalHints[f.Code] != "":
 		return refusalHints[f.Code]
 	}
 	return "request new ones and paste those"
 }
-
-// expiredCodes are what stores say to credentials whose time is over.
-var expiredCodes = map[string]bool{"ExpiredToken": true, "ExpiredTokenException": true, "RequestExpired": true, "TokenRefreshRequired": true}
 
 // oneSet is one set of credentials and no other.
 type oneSet struct {
@@ -293,6 +301,6 @@ func (o *oneSet) Another(ctx context.Context, _ string, _ bool) (aws.Credentials
 	return o.Retrieve(ctx)
 }
 
-func (o *oneSet) Invalidate(string, string) { o.dead = true }
+func (o *oneSet) Invalidate(aws.Credentials, string) { o.dead = true }
 
 func (o *oneSet) ServerTime(time.Time) {}

@@ -126,7 +126,8 @@ func (s *session) tellHolder(ctx context.Context) {
 		h.Updated = time.Now()
 		h.Progress = journal.Progress{
 			FilesDone: int64(c.FilesDone + c.FilesThere), FilesFound: int64(c.FilesFound),
-			BytesDone: c.BytesDone, BytesFound: c.BytesFound, Waiting: c.Waiting,
+			BytesDone: c.BytesDone, BytesFound: c.BytesFound, Waiting: s.redact.String(c.Waiting),
+			Credentials: s.waiter.isWaiting(),
 		}
 		if err := s.db.WriteHolder(h); err != nil {
 			s.log.Warn("run.json can't be written", "error", err.Error())

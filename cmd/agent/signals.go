@@ -19,37 +19,43 @@ const leave = 2 * time.Second
 // (take nothing new, finish what is in flight), ctx ends at the second or when
 // the grace is over.
 type stopper struct {
-	stop chan struct{}
+	stop    chan struct{}
+	signals chan os.Signal
 
 	mu  sync.Mutex
 	got syscall.Signal
 }
 
+// untilSignal is a context that ends with the first signal, for what has nothing
+// to finish but a terminal to leave as it was.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+}
+
 // watch begins to listen. told is called at the first signal. The returned
 // function ends it.
 func watch(ctx context.Context, told func()) (*stopper, context.Context, func()) {
-	s := &stopper{stop: make(chan struct{})}
+	s := &stopper{stop: make(chan struct{}), signals: make(chan os.Signal, 4)}
 	ctx, cancel := context.WithCancel(ctx)
-	c := make(chan os.Signal, 4)
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
 		signals = append(signals, syscall.SIGHUP)
 	}
-	signal.Notify(c, signals...)
+	signal.Notify(s.signals, signals...)
 	var wg sync.WaitGroup
-	wg.Go(func() { s.listen(ctx, c, cancel, told) })
+	wg.Go(func() { s.listen(ctx, cancel, told) })
 	return s, ctx, func() {
-		signal.Stop(c)
+		signal.Stop(s.signals)
 		cancel()
 		wg.Wait()
 	}
 }
 
-func (s *stopper) listen(ctx context.Context, c <-chan os.Signal, cancel context.CancelFunc, told func()) {
+func (s *stopper) listen(ctx context.Context, cancel context.CancelFunc, told func()) {
 	var over <-chan time.Time
 	for {
 		select {
-		case sig := <-c:
+		case sig := <-s.signals:
 			if over == nil {
 				s.first(sig)
 				told()
@@ -66,6 +72,14 @@ func (s *stopper) listen(ctx context.Context, c <-chan os.Signal, cancel context
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// interrupt is a ^C that came as a key.
+func (s *stopper) interrupt() {
+	select {
+	case s.signals <- os.Interrupt:
+	default: // there are enough of them
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"agent/cmd/internal/dest"
@@ -27,13 +28,21 @@ type waiter struct {
 	begin func(func(context.Context)) context.CancelFunc
 	end   func() // and waits for all that was begun
 
+	renews atomic.Bool // new credentials come by themselves; looked at now and then, because that reads files
+
 	mu      sync.Mutex
+	term    *prompt.Terminal // nil until it was needed
 	closed  bool
 	waiting bool
 	asking  context.CancelFunc // takes the prompt away; nil while there is none
 	asks    int                // how many there were
 
 	turn sync.Mutex // of the prompts: one has the terminal at a time
+
+	// Of watch alone, but for total: see left.
+	began    time.Time
+	counting bool
+	total    atomic.Int64 // bytes of all files; 0 until they are counted
 }
 
 func newWaiter(ctx context.Context, s *session) *waiter {
@@ -118,12 +127,13 @@ func (w *waiter) open() {
 	if !ok || !w.s.terminal || !w.s.uses(fromPaste) || w.asking != nil {
 		return
 	}
-	t, ok := prompt.New(in, w.s.std.err)
-	if !ok {
-		return
+	if w.term == nil {
+		if w.term, ok = prompt.New(in, w.s.std.err); !ok {
+			return
+		}
 	}
 	w.asks++
-	id := w.asks
+	id, t := w.asks, w.term
 	w.asking = w.begin(func(ctx context.Context) {
 		w.turn.Lock() // the one before may be leaving
 		w.ask(ctx, t)
@@ -157,18 +167,49 @@ func (w *waiter) ask(ctx context.Context, t *prompt.Terminal) {
 			w.s.redact.Redact(set.SecretAccessKey)
 			w.s.redact.Redact(set.SessionToken)
 			w.s.sink.Say(lengths(set))
-			err = w.s.handover().Put(set)
+			err = w.take(ctx, set)
 		}
-		if err == nil || ctx.Err() != nil || errors.Is(err, prompt.ErrNoInput) {
+		switch {
+		case err == nil, ctx.Err() != nil, errors.Is(err, prompt.ErrNoInput):
+			return
+		case errors.Is(err, prompt.ErrInterrupted): // where ^C is no signal
+			w.s.stopper.interrupt()
 			return
 		}
 		what, hint := explain(err)
-		w.s.sink.Say(what, hint)
-		var bad *pasteError
-		if !errors.As(err, &bad) {
+		w.s.sink.Say(what, "  "+hint)
+		if !errors.Is(err, transfer.ErrCredentials) {
 			return // the terminal's fault, or the disk's: no use in asking again
 		}
 	}
+}
+
+// take tries what was pasted and hands it over: a stale clipboard is told of
+// here, and not found out by every other run.
+func (w *waiter) take(ctx context.Context, set creds.Set) error {
+	said, err := w.s.check(ctx, set.Credentials)
+	if err != nil {
+		return err
+	}
+	w.s.sink.Say(said)
+	return w.s.handover().Put(set)
+}
+
+// dismiss takes the prompt away: the run is to end.
+func (w *waiter) dismiss() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	if w.asking != nil {
+		w.asking()
+	}
+}
+
+// isWaiting reports whether the run waits for credentials.
+func (w *waiter) isWaiting() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.waiting
 }
 
 // lookEvery is how often the run looks ahead, and at the clock.
@@ -182,7 +223,9 @@ const asleep = 20 * time.Second
 func (w *waiter) watch(ctx context.Context) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
-	warned := false
+	w.began = time.Now()
+	w.renews.Store(w.s.provider.Renews())
+	warned, ending := false, w.s.keyEnding()
 	last := time.Now().Round(0) // the wall clock: the other one stands still in a laptop's sleep
 	for {
 		select {
@@ -195,8 +238,12 @@ func (w *waiter) watch(ctx context.Context) {
 			w.s.notice(fmt.Sprintf("this machine, or this program, was asleep for %s: going on", show.Duration(gap)))
 		}
 		last = now
+		w.renews.Store(w.s.provider.Renews())
 		if !warned {
 			warned = w.foresee()
+		}
+		if !ending {
+			ending = w.s.keyEnding()
 		}
 	}
 }
@@ -208,9 +255,9 @@ const enough = 1.2
 // foresee warns, as soon as it can be told, that these credentials will not
 // last and that nobody will renew them.
 func (w *waiter) foresee() (warned bool) {
-	left, known := w.s.sink.Left()
+	left, known := w.left()
 	info, live := w.s.provider.Info()
-	if !known || !live || info.Left <= 0 || left.Seconds() < enough*info.Left.Seconds() || w.s.provider.Renews() {
+	if !known || !live || info.Left <= 0 || left.Seconds() < enough*info.Left.Seconds() || w.renews.Load() {
 		return false
 	}
 	w.s.notice(fmt.Sprintf("these credentials end in %s, and about %s of work is left: it will wait for new ones. %s",
@@ -218,12 +265,39 @@ func (w *waiter) foresee() (warned bool) {
 	return true
 }
 
+// left is how long the work will still take, as far as that can be told.
+// Without a terminal nobody counts the files ahead of the plan, so then it is
+// done here, once, for credentials that will not be renewed.
+func (w *waiter) left() (time.Duration, bool) {
+	if w.s.terminal || w.renews.Load() {
+		return w.s.sink.Left()
+	}
+	if !w.counting {
+		w.counting = true
+		w.begin(func(ctx context.Context) {
+			var total int64
+			transfer.Count(ctx, w.s.files, w.s.scanOptions(), func(e transfer.Event) {
+				if e.Kind == transfer.Found {
+					total += e.Bytes
+				}
+			})
+			w.total.Store(total)
+		})
+	}
+	c, took := w.s.sink.Counts(), time.Since(w.began)
+	if total := w.total.Load(); total > 0 && c.BytesSent > 0 && took > 5*time.Second {
+		rate := float64(c.BytesSent) / took.Seconds()
+		return time.Duration(float64(max(0, total-c.BytesDone)) / rate * float64(time.Second)), true
+	}
+	return w.s.sink.Left()
+}
+
 // keyEnding warns of an API key that ends within days: then nobody renews the
 // tokens any more.
-func (s *session) keyEnding() {
+func (s *session) keyEnding() (warned bool) {
 	left, soon := s.login.KeyEnding(time.Now())
 	if !soon || !s.uses(fromPlatform) {
-		return
+		return false
 	}
 	when := "ends in " + show.Duration(left)
 	if left <= 0 {
@@ -231,6 +305,7 @@ func (s *session) keyEnding() {
 	}
 	s.notice(fmt.Sprintf("the API key for %s %s: make a new one at %s and run: %s login %s",
 		s.scope, when, platformPage(s.platformBase()), s.name, s.scope))
+	return true
 }
 
 // life is how long the credentials have still to live.
@@ -240,7 +315,7 @@ func (s *session) life() (show.Credentials, bool) {
 		// Those that just ended are told of by Expires alone.
 		return show.Credentials{}, false
 	}
-	return show.Credentials{Left: info.Left, Refresh: info.Refresh, Life: info.Life, Renews: s.provider.Renews()}, true
+	return show.Credentials{Left: info.Left, Refresh: info.Refresh, Life: info.Life, Renews: s.waiter.renews.Load()}, true
 }
 
 // keyPatience is how long to wait for credentials: what was asked for, else
@@ -287,14 +362,14 @@ func (w wayOut) of(asked creds.Answers) string {
 func (w wayOut) platform(e *creds.PlatformError) string {
 	hint := platformAdvice(e, w.name, w.c.scope, w.c.platformBase())
 	if w.c.uses(fromPaste) {
-		hint += fmt.Sprintf(". Meanwhile a token can be pasted: %s creds paste %s", w.name, w.c.scope)
+		hint += fmt.Sprintf(". Meanwhile a token can be pasted: %s creds paste %s", w.name, w.c.pasteArguments())
 	}
 	return hint
 }
 
 // renew is how to get new credentials, and where to put them.
 func (w wayOut) renew() string {
-	paste := fmt.Sprintf("%s creds paste %s", w.name, w.c.pasteArgument())
+	paste := fmt.Sprintf("%s creds paste %s", w.name, w.c.pasteArguments())
 	switch {
 	case !w.c.uses(fromPaste):
 		return "put new ones where the old ones came from (--credentials " + w.c.o.credentials + ")"

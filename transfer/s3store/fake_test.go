@@ -242,7 +242,8 @@ func (k *keys) Another(_ context.Context, id string, _ bool) (aws.Credentials, e
 	return k.Retrieve(context.Background())
 }
 
-func (k *keys) Invalidate(id, why string) {
+func (k *keys) Invalidate(c aws.Credentials, why string) {
+	id := c.AccessKeyID
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.dead[id]++

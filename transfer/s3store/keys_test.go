@@ -309,7 +309,7 @@ func (o *oneSet) Another(ctx context.Context, _ string, _ bool) (aws.Credentials
 	return o.Retrieve(ctx)
 }
 
-func (o *oneSet) Invalidate(string, string) { o.dead = true }
+func (o *oneSet) Invalidate(aws.Credentials, string) { o.dead = true }
 
 func (o *oneSet) ServerTime(time.Time) {}
 
@@ -367,16 +367,9 @@ func TestCheck(t *testing.T) {
 }
 
 // Keys that are denied whatever they are tried for, before any other was
-// granted anything, give way to another source's.
+// granted anything, give way to another source's at the first write. A listing
+// alone that is denied is no such sign.
 func TestSomebodyElsesKeyFromTheStart(t *testing.T) {
-	list := func(t *testing.T, r *rig) (err error) {
-		for _, err = range r.List(t.Context(), "ws/", "") {
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	for _, tt := range []struct {
 		name    string
 		sources []string // that have another key, in turn; the last for ever
@@ -402,9 +395,14 @@ func TestSomebodyElsesKeyFromTheStart(t *testing.T) {
 				}
 				right := underKey(tt.right)
 				r.faults.On(0, func(req *http.Request) bool { return tt.right == "" || !right(req) }, storetest.Refuse(403, "AccessDenied"))
-				err := list(t, r)
+				for _, err := range r.List(t.Context(), "ws/", "") {
+					if !errors.Is(err, transfer.ErrDenied) || len(r.keys.whys) != 0 || len(r.keys.refreshed) != 0 {
+						t.Fatalf("listing: %v, given back for %q", err, r.keys.whys)
+					}
+				}
+				_, err := r.put(t, "ws/first", nil)
 				if tt.right == "" {
-					if !errors.Is(err, transfer.ErrDenied) || len(r.keys.refreshed) != tt.asked {
+					if !errors.Is(err, transfer.ErrRefused) || len(r.keys.refreshed) != tt.asked {
 						t.Errorf("%v, asked for others than %q", err, r.keys.refreshed)
 					}
 					return

@@ -1,6 +1,7 @@
 package s3store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -47,10 +48,13 @@ func (e *noKeyError) Unwrap() []error {
 // giveBack ends the use of a key.
 func (t *try) giveBack(cr aws.Credentials, f *Fault, why string) {
 	t.keyless.fault, t.keyless.why = f, why
-	t.s.o.Credentials.Invalidate(cr.AccessKeyID, why)
+	t.s.o.Credentials.Invalidate(cr, why)
 }
 
-// expired are the codes that say that a key was right.
+// Expired reports that the store says a key's time is over, so that it was right.
+func (f *Fault) Expired() bool { return expired[f.Code] }
+
+// expired are the codes that say so.
 var expired = map[string]bool{
 	"ExpiredToken": true, "ExpiredTokenException": true, "RequestExpired": true, "TokenRefreshRequired": true,
 }
@@ -59,7 +63,7 @@ var expired = map[string]bool{
 // rather than an old one, unless the store says that it is expired.
 func (t *try) dead(ctx context.Context, cr aws.Credentials, f *Fault) (bool, error) {
 	t.giveBack(cr, f, f.Code)
-	if expired[f.Code] || t.s.clock.over(cr) || t.s.health.everOK() || t.another(ctx, cr) {
+	if f.Expired() || t.s.clock.over(cr) || t.s.health.everOK() || t.another(ctx, cr) {
 		return true, nil
 	}
 	f.Sentinel = transfer.ErrRefused
@@ -67,8 +71,9 @@ func (t *try) dead(ctx context.Context, cr aws.Credentials, f *Fault) (bool, err
 }
 
 // anotherWait bounds the question for a different key: somebody waits to be
-// told that the one he has is wrong.
-const anotherWait = 3 * time.Second
+// told that the one he has is wrong. The slowest source, a metadata service that
+// is not there, takes five seconds.
+const anotherWait = 8 * time.Second
 
 // another reports whether the provider has, or soon gets, a different key.
 func (t *try) another(ctx context.Context, cr aws.Credentials) bool {
@@ -82,8 +87,9 @@ func (t *try) another(ctx context.Context, cr aws.Credentials) bool {
 // object, or something about the key, for which another is awaited. In turn:
 //
 //   - the key's time is up: some stores call that AccessDenied;
-//   - nothing was granted to any key yet: a machine's own role, say, has nothing
-//     to do with the destination. Another source's is tried;
+//   - it is the first write, and nothing was granted to any key yet: a machine's
+//     own role, say, has nothing to do with the destination. Another source's is
+//     tried. A listing that is denied is no such sign: many may write alone;
 //   - a second key is denied, too: the object is meant;
 //   - another key could do this, and this one, which never did anything, can't:
 //     it is somebody else's;
@@ -95,10 +101,15 @@ func (t *try) deny(ctx context.Context, cr aws.Credentials, began time.Time, f *
 	case temporary && s.clock.over(cr):
 		t.giveBack(cr, f, f.Code)
 		return true, nil
-	case s.worked.none() && t.instead(ctx, cr, f):
+	case writes[t.op] && s.worked.none() && t.instead(ctx, cr, f):
 		return true, nil
 	case t.denied: // to two keys
 	case !s.worked.any(id) && s.worked.ever(t.op):
+		// It may be this object that is locked, and the key a good one.
+		if l, err := s.listWith(ctx, cr, time.Now().Add(-listEvery)); err != nil || l.fault == nil {
+			f.Sentinel = transfer.ErrDenied
+			return false, cmp.Or(err, error(f))
+		}
 		t.denied = true
 		t.giveBack(cr, f, s.stranger(cr, t.op))
 		return true, nil

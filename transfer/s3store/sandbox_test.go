@@ -87,8 +87,8 @@ func (f fixed) Wait(context.Context) (aws.Credentials, error)     { return aws.C
 func (f fixed) Another(context.Context, string, bool) (aws.Credentials, error) {
 	return aws.Credentials(f), nil
 }
-func (f fixed) Invalidate(string, string) {}
-func (f fixed) ServerTime(time.Time)      {}
+func (f fixed) Invalidate(aws.Credentials, string) {}
+func (f fixed) ServerTime(time.Time)               {}
 
 func token(t *testing.T, s *platform.Sandbox) fixed {
 	t.Helper()

@@ -15,6 +15,8 @@ import (
 
 	"agent/transfer"
 	"agent/transfer/storetest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // doer is an HTTP client made of a function.
@@ -287,7 +289,7 @@ func TestKeyPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(func(o *Options) { o.KeyPatience = time.Hour })
 		for range 2 { // before the first answer as later
-			r.keys.Invalidate("key-1", "test")
+			r.keys.Invalidate(aws.Credentials{AccessKeyID: "key-1"}, "test")
 			began := time.Now()
 			if _, err := r.put(t, "k", nil); !errors.Is(err, transfer.ErrCredentials) || time.Since(began) != time.Hour {
 				t.Errorf("%v after %v", err, time.Since(began))

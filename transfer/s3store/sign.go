@@ -125,24 +125,31 @@ func (d dated) Do(req *http.Request) (*http.Response, error) {
 	if at.IsZero() {
 		return res, nil
 	}
+	if now.Sub(began) > skewAllowed {
+		return res, nil // when in this time it was dated can't be told: this machine may have slept meanwhile
+	}
 	c.seen.Store(now.UnixNano())
 	skew := at.Sub(now)
 	c.skew.Store(int64(skew))
 	d.s.o.Credentials.ServerTime(at)
-	if now.Sub(began) > skewAllowed {
-		return res, nil // when in this time it was dated can't be told: this machine may have slept meanwhile
-	}
 	if text, news := c.tell(skew); news {
 		d.s.o.Event(transfer.Event{Kind: transfer.Notice, Text: text})
 	}
 	return res, nil
 }
 
-// dateOf is an answer's Date; zero without one, or where the answer is a page,
-// so that some proxy or portal gave it.
+// dateOf is an answer's Date; zero without one, or where nothing in the answer's
+// header is S3's, so that some proxy or portal may have given it.
 func dateOf(res *http.Response) time.Time {
 	at, err := http.ParseTime(res.Header.Get("Date"))
-	if err != nil || strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
+	if err != nil {
+		return time.Time{}
+	}
+	ours := res.Header.Get("Etag") != "" || strings.HasSuffix(res.Header.Get("Content-Type"), "/xml")
+	for name := range res.Header {
+		ours = ours || strings.HasPrefix(name, "X-Amz-")
+	}
+	if !ours {
 		return time.Time{}
 	}
 	return at

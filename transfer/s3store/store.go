@@ -39,8 +39,8 @@ type Credentials interface {
 	// one, which may be the same. Useless: the key was denied from the start, so
 	// that its source is no use either. Callers may be many: they are one question.
 	Another(ctx context.Context, accessKeyID string, useless bool) (aws.Credentials, error)
-	// Invalidate says that the store refused this key; it is not offered again.
-	Invalidate(accessKeyID, why string)
+	// Invalidate says that the store refused this set; it is not offered again.
+	Invalidate(c aws.Credentials, why string)
 	// ServerTime reports the store's clock, by which keys expire.
 	ServerTime(t time.Time)
 }
