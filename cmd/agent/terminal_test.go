@@ -222,3 +222,54 @@ func TestLoginOnATerminal(t *testing.T) {
 	}
 	r.holds(files)
 }
+
+// TestStalePaste proves that a token which has ended is told of when it is
+// pasted, however often, and that the run goes on asking.
+func TestStalePaste(t *testing.T) {
+	t.Parallel()
+	files := tree{}.with("f", 10)
+	r := newRig(t, "-token-life", "1s")
+	stale := pageText(r.token())
+	s := r.onScreen(r.command("upload", files.write(t), r.dest))
+	s.says("Paste the new token here")
+	until(t, "the token's end", func() bool {
+		cmd := r.command("creds", "paste", "--state-dir", t.TempDir(), r.dest)
+		cmd.Stdin = strings.NewReader(stale)
+		return r.startAs(cmd).wait().code == 4
+	})
+	for n := 1; n <= 2; n++ {
+		s.types(pasted(stale))
+		until(t, "a refusal and the next question", func() bool {
+			return strings.Count(s.err.String(), "not handed over: ") == n && strings.Count(s.err.String(), "Paste the new token here") == n+1
+		})
+	}
+	s.types(pasted(pageText(r.token())))
+	if e := s.wait(); e.code != 0 || !strings.Contains(e.err, "they have ended: request new ones") {
+		t.Errorf("exit %d\n%s", e.code, e.err)
+	}
+	r.holds(files)
+}
+
+// TestInterruptedPrompt proves that ^C at a prompt ends the program by its exit
+// code and leaves the terminal as it was.
+func TestInterruptedPrompt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	files := tree{}.with("f", 10).write(t)
+	for name, c := range map[string]struct{ line, asks string }{
+		"paste":  {`"$0" creds paste my-workspace`, "Nothing of it will be shown."},
+		"login":  {`"$0" login my-workspace --base http://127.0.0.1:1/api`, "API key (not shown): "},
+		"upload": {`"$0" upload ` + files + ` ` + r.dest, "Paste the new token here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command("sh", "-c", `trap : INT; before=$(stty -g); `+c.line+`; echo "ended: $?"; [ "$before" = "$(stty -g)" ] && echo same modes`, built.agent)
+			s := r.onScreen(cmd)
+			s.says(c.asks)
+			s.types("\x03")
+			e := s.wait()
+			if !strings.Contains(e.err, "ended: 130") || !strings.Contains(e.err, "same modes") {
+				t.Errorf("%s", e.err)
+			}
+		})
+	}
+}
