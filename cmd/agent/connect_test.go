@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -72,5 +74,30 @@ func TestPrintEnv(t *testing.T) {
 	want := "export AWS_ACCESS_KEY_ID=AKIDEXAMPLE\nexport AWS_SECRET_ACCESS_KEY='it'\\''s $a/secret'\nunset AWS_SESSION_TOKEN\nunset AWS_CREDENTIAL_EXPIRATION\n"
 	if got := b.String(); got != want {
 		t.Errorf("%s", got)
+	}
+}
+
+// Nobody watches a unit that waits for a day; whoever watches units sees one that
+// failed.
+func TestKeyPatience(t *testing.T) {
+	us := strconv.Itoa(os.Getpid())
+	for _, c := range []struct {
+		systemd  string
+		terminal bool
+		asked    time.Duration
+		want     time.Duration
+	}{
+		{"", true, 0, 0},
+		{"", false, 0, 24 * time.Hour},
+		{us, false, 0, 10 * time.Minute},
+		{us + "0", false, 0, 24 * time.Hour}, // the unit's shell, say
+		{us, false, time.Minute, time.Minute},
+		{us, true, 0, 0},
+	} {
+		t.Setenv("SYSTEMD_EXEC_PID", c.systemd)
+		task := &task{terminal: c.terminal, o: uploadOptions{waitCreds: c.asked}}
+		if got := task.keyPatience(); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }
