@@ -237,15 +237,19 @@ func (g *getting) all(ctx context.Context, up Upload) ([]Part, error) {
 			parts[i] = p
 		}
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(g.o.Parallel)
 	for i := range parts {
-		if ctx.Err() != nil {
+		if each.Err() != nil {
 			break
 		}
-		group.Go(func() error { return g.one(ctx, up, i, &parts[i]) })
+		group.Go(func() error { return g.one(each, up, i, &parts[i]) })
 	}
-	return parts, group.Wait()
+	err := group.Wait()
+	if err == nil && ctx.Err() != nil { // some may never have begun
+		err = context.Cause(ctx)
+	}
+	return parts, err
 }
 
 // one sees that range i is there: what an earlier run wrote is read and
