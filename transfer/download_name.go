@@ -78,7 +78,7 @@ func windowsDevice(stem string) bool {
 		return true
 	}
 	for _, port := range []string{"COM", "LPT"} {
-		if n, ok := strings.CutPrefix(stem, port); ok && utf8.RuneCountInString(n) == 1 && strings.Contains("0123456789¹²³", n) {
+		if n, ok := strings.CutPrefix(stem, port); ok && utf8.RuneCountInString(n) == 1 && strings.ContainsAny(n, "0123456789¹²³") {
 			return true
 		}
 	}

@@ -172,13 +172,13 @@ func (s *session) fetch(ctx context.Context) error {
 		if o.Target, err = transfer.PeekTarget(d.dir); err != nil {
 			return err
 		}
-		defer o.Target.Close()
+		defer func() { _ = o.Target.Close() }()
 		return s.mayList(s.showPlan(s.fetches(ctx, o)))
 	}
 	if o.Target, err = transfer.OpenTarget(d.dir, s.job.ID); err != nil {
 		return err
 	}
-	defer o.Target.Close()
+	defer func() { _ = o.Target.Close() }()
 	if err := s.prepareFetch(ctx, o.Target); err != nil {
 		return err
 	}

@@ -325,3 +325,37 @@ func TestDownloadSecondAgent(t *testing.T) {
 	}
 	files.isIn(t, dir)
 }
+
+// TestDownloadTimes proves that a file gets the time that its metadata name, as
+// rclone writes it, else the object's, and that either tells a later run, of
+// another job too, that the file is the same.
+func TestDownloadTimes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "-role", "platform").withToken()
+	r.fill(tree{}.with("with", 5).with("without", 5).with("large", 3<<20))
+	// The local platform keeps no metadata of objects.
+	metadata := map[string]string{"with": "1500000000.25", "large": "1500000001"}
+	r.through(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if v := metadata[filepath.Base(q.URL.Path)]; v != "" {
+				w.Header().Set("X-Amz-Meta-Mtime", v)
+			}
+			next.ServeHTTP(w, q)
+		})
+	})
+	dir := filepath.Join(t.TempDir(), "data")
+	r.download(0, "--part-size", "1MiB", dir)
+	want := map[string]time.Time{"with": time.Unix(1500000000, 25e7), "large": time.Unix(1500000001, 0), "without": r.objects()["without"].LastModified}
+	for name, at := range want {
+		fi, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || fi.ModTime().Sub(at).Abs() >= time.Second || name == "with" && !fi.ModTime().Equal(at) {
+			t.Errorf("%s: %v, %v; want %v", name, fi.ModTime(), err, at)
+		}
+	}
+	r.env = append(r.env, "AGENT_STATE_DIR="+t.TempDir())
+	mark := r.mark()
+	r.download(0, dir)
+	if n := ops(r.requests(mark)); n["GetObject"] != 0 {
+		t.Errorf("another job fetched %d of the objects again", n["GetObject"])
+	}
+}
