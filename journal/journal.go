@@ -20,13 +20,16 @@ import (
 // Job is what one journal is about. Only the ID, which NewJob makes of the
 // rest but Started, tells jobs apart.
 type Job struct {
-	ID        string    `json:"id"`
-	Direction string    `json:"direction"` // "upload", "sync", "download"
-	Sources   []string  `json:"sources"`   // absolute, in the order they were given
-	Endpoint  string    `json:"endpoint"`
-	Bucket    string    `json:"bucket"`
-	Prefix    string    `json:"prefix"` // for a single file: its key
-	Started   time.Time `json:"started"`
+	ID        string   `json:"id"`
+	Direction string   `json:"direction"` // "upload", "sync", "download"
+	Sources   []string `json:"sources"`   // absolute, in the order they were given
+	Endpoint  string   `json:"endpoint"`
+	Bucket    string   `json:"bucket"`
+	Prefix    string   `json:"prefix"` // for a single file: its key
+	// Dir is where a download goes, absolute; its Sources are s3:// addresses
+	// and its keys are names below Dir. "" for other jobs.
+	Dir     string    `json:"dir,omitempty"`
+	Started time.Time `json:"started"`
 }
 
 // idLength is in base32 digits: 50 bits tell apart what one person ever does.
@@ -39,7 +42,27 @@ func NewJob(direction string, sources []string, endpoint, bucket, prefix string)
 	if same == "sync" {
 		same = "upload"
 	}
-	fields := append([]string{same, endpoint, bucket, prefix}, sources...)
+	return Job{
+		ID:        jobID(append([]string{same, endpoint, bucket, prefix}, sources...)),
+		Direction: direction, Sources: sources,
+		Endpoint: endpoint, Bucket: bucket, Prefix: prefix, Started: time.Now().UTC(),
+	}
+}
+
+// Download is the Direction of a job that NewDownload describes.
+const Download = "download"
+
+// NewDownload describes a download to the absolute dir that starts now. prefix
+// is what the keys of all sources have in common.
+func NewDownload(sources []string, endpoint, bucket, prefix, dir string) Job {
+	return Job{
+		ID:        jobID(append([]string{Download, endpoint, bucket, dir}, sources...)),
+		Direction: Download, Sources: sources, Dir: dir,
+		Endpoint: endpoint, Bucket: bucket, Prefix: prefix, Started: time.Now().UTC(),
+	}
+}
+
+func jobID(fields []string) string {
 	var b []byte
 	for _, f := range fields {
 		// With its length before it no field can borrow from its neighbour.
@@ -47,11 +70,7 @@ func NewJob(direction string, sources []string, endpoint, bucket, prefix string)
 		b = append(b, f...)
 	}
 	sum := sha256.Sum256(b)
-	id := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:idLength]
-	return Job{
-		ID: id, Direction: direction, Sources: sources,
-		Endpoint: endpoint, Bucket: bucket, Prefix: prefix, Started: time.Now().UTC(),
-	}
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:idLength]
 }
 
 // holds reports whether key lies at or below the job's prefix. A prefix

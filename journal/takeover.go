@@ -118,7 +118,7 @@ func (s *source) fits(dir string) bool {
 		return false
 	}
 	job, err := decodeJob(values[keyJob])
-	if err != nil || job.Endpoint != s.dst.job.Endpoint || job.Bucket != s.dst.job.Bucket {
+	if err != nil || job.Direction == Download || job.Endpoint != s.dst.job.Endpoint || job.Bucket != s.dst.job.Bucket {
 		return false
 	}
 	st, err := judge(dir, s.file, s.dst.o, nil)

@@ -16,7 +16,12 @@ var (
 	ErrCredentials = errors.New("credentials were needed and none came") // for longer than they are waited for
 	ErrRefused     = errors.New("refused for good")                      // bucket, right, signature, TLS: nothing else will fare better
 	ErrLocal       = errors.New("local fault")                           // journal or disk
-	ErrHeldBack    = errors.New("held back: its store is not complete")  // Zarr metadata whose chunks failed
+	ErrReplaced    = errors.New("object replaced while it was fetched")
+	ErrDamaged     = errors.New("its bytes have not the checksum that the store keeps of them")
+	ErrExists      = errors.New("a file that differs is there already")
+	ErrPath        = errors.New("key cannot be a file name here")
+	ErrDisk        = fmt.Errorf("the disk does not take it: %w", ErrLocal)
+	ErrHeldBack    = errors.New("held back: its store is not complete") // Zarr metadata whose chunks failed
 )
 
 // Error is what crosses the package boundary: what was done, to which object.

@@ -47,7 +47,8 @@ type Action uint8
 const (
 	Put   Action = iota + 1 // send it
 	Skip                    // it is stored
-	Check                   // its bytes decide: read, compare, and send what differs
+	Check                   // its bytes decide: read, compare, and send or fetch what differs
+	Get                     // fetch it
 )
 
 func (a Action) String() string {
@@ -58,6 +59,8 @@ func (a Action) String() string {
 		return "skip"
 	case Check:
 		return "check"
+	case Get:
+		return "get"
 	default:
 		return "?"
 	}

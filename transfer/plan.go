@@ -20,6 +20,8 @@ type Step struct {
 	Record  Record
 	Known   bool
 	Foreign bool
+
+	Fetch *Fetch // what a download fetches; nil in an upload
 }
 
 // Event says what was planned, without doing it.

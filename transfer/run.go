@@ -53,12 +53,21 @@ type Result struct {
 // is what ended the run for all: one for which Fatal is true, ErrStopped, or
 // the end of ctx.
 func Run(ctx context.Context, steps iter.Seq[Step], store Store, j RunJournal, o RunOptions) (Result, error) {
+	r := newRunner(j, o)
+	r.store, r.do = store, r.item
+	return r.run(ctx, steps)
+}
+
+func newRunner(j RunJournal, o RunOptions) *runner {
 	o = o.withDefaults()
-	whole := ctx
-	g, ctx := errgroup.WithContext(whole)
-	r := &runner{o: o, store: store, journal: j, group: g, ahead: make(chan Step, stepsAhead),
+	return &runner{o: o, journal: j, ahead: make(chan Step, stepsAhead),
 		finished: make(chan outcome, o.Items), todo: make(chan outcome, o.Items),
 		zarr: map[string]*zarrStore{}, low: lowWater{last: o.Mark.Merged}}
+}
+
+func (r *runner) run(whole context.Context, steps iter.Seq[Step]) (Result, error) {
+	g, ctx := errgroup.WithContext(whole)
+	r.group = g
 	g.Go(func() error { return r.produce(ctx, steps) })
 	r.dispatch(ctx)
 	close(r.todo)
@@ -108,6 +117,7 @@ const (
 // runner is the state of one Run. What is not a channel belongs to dispatch.
 type runner struct {
 	o       RunOptions
+	do      func(context.Context, Step) error // carries out one step
 	store   Store
 	journal RunJournal
 	group   *errgroup.Group
@@ -191,7 +201,7 @@ func (r *runner) dispatch(ctx context.Context) {
 // drain counts the steps that were planned and never taken.
 func (r *runner) drain() {
 	for s := range r.ahead {
-		if s.Action == Put || s.Action == Check {
+		if s.Action != 0 && s.Action != Skip {
 			r.left++
 		}
 	}
@@ -263,7 +273,7 @@ func (r *runner) start(ctx context.Context, s ticketed) {
 // stack anew each time, which is a fifth of the CPU of small files.
 func (r *runner) work(ctx context.Context) {
 	for out := range r.todo {
-		out.err = r.item(ctx, out.step.Step)
+		out.err = r.do(ctx, out.step.Step)
 		if Fatal(out.err) {
 			r.group.Go(func() error { return out.err }) // ends the others at once
 		}

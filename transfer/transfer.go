@@ -44,6 +44,9 @@ type Object struct {
 	// store keeps one. A listing never has it.
 	CRC64    uint64
 	HasCRC64 bool
+	// MTime is the modification time of the file it was made from, as far as
+	// its metadata tell; zero where they don't. A listing never has it.
+	MTime time.Time
 }
 
 // Part is one numbered slice of an item that the store has acknowledged.

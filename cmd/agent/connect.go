@@ -58,6 +58,7 @@ type connection struct {
 	http     *s3store.HTTPClient
 	sources  []creds.Source
 	provider *creds.Provider
+	rehome   func(dest.Dest) dest.Dest // where another path of a workspace is, in the same way as dest
 }
 
 // connect makes a connection to a destination. It sends nothing, unless only an
@@ -153,9 +154,13 @@ func (c *connection) locate(ctx context.Context, named bool) error {
 		}
 	}
 	c.region = firstOf(c.region, at.Region, defaultRegion)
+	c.rehome = func(d dest.Dest) dest.Dest { return d }
 	if at.Bucket != "" && !named {
-		c.dest = c.dest.At(at.Bucket, strings.ReplaceAll(at.Prefix, "{workspace}", c.dest.Workspace))
+		c.rehome = func(d dest.Dest) dest.Dest {
+			return d.At(at.Bucket, strings.ReplaceAll(at.Prefix, "{workspace}", d.Workspace))
+		}
 	}
+	c.dest = c.rehome(c.dest)
 	return nil
 }
 

@@ -137,6 +137,8 @@ func hintLocal(err error) string {
 		return "use the newer " + program + " that wrote it, or --restart to forget what it knows"
 	case errors.Is(err, journal.ErrUnusable):
 		return "choose a folder on a local disk with room: --state-dir DIR, or " + variable("STATE_DIR")
+	case errors.Is(err, transfer.ErrDisk):
+		return "make room in the directory, or make it writable; then " + goesOn
 	case errors.Is(err, transfer.ErrLocal):
 		return "make room or choose another folder with --state-dir; then " + goesOn
 	case errors.As(err, &ce):
@@ -182,6 +184,9 @@ func hintStore(err error) string {
 
 // hintFile advises on what is wrong with one file.
 func hintFile(err error) string {
+	if hint := hintFetched(err); hint != "" {
+		return hint
+	}
 	switch {
 	case errors.Is(err, transfer.ErrChanged):
 		return "run again when nothing writes to it any more"

@@ -47,7 +47,7 @@ func (t *task) run(ctx context.Context) error {
 	s.start(s.waiter.event)
 	defer s.Close()
 	defer s.slow.CloseIdle()
-	s.job = journal.NewJob("upload", sourcePaths(t.files), s.endpoint, t.dest.Bucket, t.prefix)
+	s.job = t.newJob()
 	s.dir = filepath.Join(t.state, "jobs", s.job.ID)
 	if err := s.open(ctx); err != nil {
 		return err
@@ -68,6 +68,14 @@ func (t *task) run(ctx context.Context) error {
 		return nil
 	}
 	return &shownError{code}
+}
+
+// newJob is what the task is known by.
+func (t *task) newJob() journal.Job {
+	if t.down != nil {
+		return t.down.job(t)
+	}
+	return journal.NewJob("upload", sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix)
 }
 
 func sourcePaths(sources []transfer.Source) []string {
@@ -107,16 +115,24 @@ func (s *session) open(ctx context.Context) (err error) {
 	s.sink = show.New(show.Options{
 		Mode: s.mode(), Out: s.std.out, Err: s.std.err, Name: s.name, Verbose: s.o.verbose,
 		LogPath: logPath, DryRun: s.o.dryRun, Credentials: s.life, Redact: s.redact.String,
-		Explain: explainItem,
+		Explain: explainItem, Fetching: s.down != nil,
 	})
 	s.sink.Start(show.Start{
-		Job: s.job.ID, Command: "upload", Sources: s.args, Destination: s.dest.String(),
+		Job: s.job.ID, Command: s.job.Direction, Sources: s.args, Destination: s.destination(),
 		Version: version, Resumed: s.db != nil && !s.db.New(),
 	})
-	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.dest.String(),
+	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
 		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel, "part_size", s.o.partSize.String(),
 		"memory", s.o.memory.String(), "checksum", s.checksum.String(), "state", s.dir, "pid", os.Getpid())
 	return nil
+}
+
+// destination is where the bytes go, for people.
+func (t *task) destination() string {
+	if t.down != nil {
+		return t.down.dir
+	}
+	return t.dest.String()
 }
 
 func exists(path string) bool {
@@ -149,7 +165,7 @@ func (s *session) transfer(ctx context.Context) error {
 		Patience: s.patience(), FirstPatience: s.firstPatience(), KeyPatience: s.keyPatience(),
 		Event: s.event, Stop: stopper.stop,
 	})
-	if s.store.Plain() && !s.o.signPayload {
+	if s.store.Plain() && !s.o.signPayload && s.down == nil {
 		s.event(transfer.Event{Kind: transfer.Notice,
 			Text: "the endpoint is plain http: bytes are checked by " + s.checksum.String() + " but not signed (--sign-payload signs them)"})
 	}
@@ -158,6 +174,9 @@ func (s *session) transfer(ctx context.Context) error {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(int64(s.o.memory) + 24<<20)
 
+	if s.down != nil {
+		return s.fetch(ctx)
+	}
 	if s.o.dryRun {
 		return s.plan(ctx)
 	}
@@ -178,18 +197,8 @@ func (s *session) firstPatience() time.Duration {
 
 // send runs the plan, with what goes on beside it.
 func (s *session) send(ctx context.Context, mark transfer.Mark) error {
-	side, end := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer end()
-	wg.Go(func() { s.tellHolder(side) })
-	wg.Go(func() { s.waiter.watch(side) })
 	scan := s.scanOptions()
-	if s.terminal {
-		// For the time left somebody must know the total early; the plan's
-		// own scan is only just ahead of the sending.
-		wg.Go(func() { transfer.Count(side, s.files, scan, s.event) })
-	}
+	defer s.beside(ctx, func(ctx context.Context) { transfer.Count(ctx, s.files, scan, s.event) })()
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
 		Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
 		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Mark: mark,
@@ -207,11 +216,28 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	return err
 }
 
+// beside starts what goes on beside the transfer; end stops it and waits. On a
+// terminal count is part of it: for the time left somebody must know the total
+// early, and the plan is only just ahead of the transfer.
+func (s *session) beside(ctx context.Context, count func(context.Context)) (end func()) {
+	side, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { s.tellHolder(side) })
+	wg.Go(func() { s.waiter.watch(side) })
+	if s.terminal {
+		wg.Go(func() { count(side) })
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
 // maybeNothing says that there was nothing to do: a directory whose disk is
 // not mounted looks the same.
 func (s *session) maybeNothing() {
 	if s.sink.Counts().FilesFound == 0 {
-		s.notice("nothing was found to upload")
+		s.notice("nothing was found to " + s.job.Direction)
 	}
 }
 
@@ -247,8 +273,12 @@ func (s *session) plan(ctx context.Context) error {
 			mark = transfer.Mark{}
 		}
 	}
+	return s.showPlan(s.steps(ctx, mark))
+}
+
+func (s *session) showPlan(steps iter.Seq[transfer.Step]) error {
 	failed := false
-	for st := range s.steps(ctx, mark) {
+	for st := range steps {
 		switch e := st.Event(); {
 		case e.Kind == transfer.Failed && st.Item == (transfer.Item{}):
 			return st.Err
@@ -286,7 +316,7 @@ func (s *session) ended(err error) int {
 	code := exitCode(err)
 	if sig := s.stopper.code(); sig != 0 && !errors.Is(err, transfer.ErrLocal) && (err != nil || code != exitDone) {
 		s.log.Warn("stopped by a signal", "code", sig)
-		s.sink.Error("stopped before everything was sent", goesOn)
+		s.sink.Error("stopped before everything was "+map[bool]string{false: "sent", true: "fetched"}[s.down != nil], goesOn)
 		return sig
 	}
 	var shown *shownError

@@ -36,10 +36,7 @@ func cleanEndpoint(endpoint string) (string, error) {
 // prepare brings the journal into the state the run begins from, and says how
 // far it can be trusted without asking the store.
 func (s *session) prepare(ctx context.Context) (transfer.Mark, error) {
-	if d := s.db.Damage(); d != nil && d.SetAside != "" {
-		s.notice(fmt.Sprintf("the journal was damaged and is set aside as %s; %d entries were saved, the rest is compared with the store",
-			filepath.Base(d.SetAside), d.Kept))
-	}
+	s.tellDamage("compared with the store")
 	if s.o.restart && !s.db.New() {
 		if err := s.restart(ctx); err != nil {
 			return transfer.Mark{}, err
@@ -65,6 +62,15 @@ func (s *session) prepare(ctx context.Context) (transfer.Mark, error) {
 		return mark, err
 	}
 	return mark, s.db.Flush(ctx)
+}
+
+// tellDamage says what was wrong with the journal, and what becomes of what it
+// knows no more.
+func (s *session) tellDamage(rest string) {
+	if d := s.db.Damage(); d != nil && d.SetAside != "" {
+		s.notice(fmt.Sprintf("the journal was damaged and is set aside as %s; %d entries were saved, the rest is %s",
+			filepath.Base(d.SetAside), d.Kept, rest))
+	}
 }
 
 // takeOver learns what idle journals of other jobs know of this destination:
@@ -98,6 +104,11 @@ func (s *session) restart(ctx context.Context) error {
 			return err
 		}
 	}
+	return s.reopen(ctx)
+}
+
+// reopen begins the journal anew.
+func (s *session) reopen(ctx context.Context) error {
 	if err := s.db.Close(); err != nil {
 		return err
 	}

@@ -100,7 +100,8 @@ type task struct {
 	*connection
 	args     []string // the sources as they were given
 	files    []transfer.Source
-	prefix   string // of all its keys
+	down     *download // what a download has in their place; nil in an upload
+	prefix   string    // of all its keys
 	checksum transfer.Checksum
 	terminal bool
 }

@@ -166,6 +166,7 @@ func classifyTransport(f *Fault, answeredBefore bool) class {
 	var verify *tls.CertificateVerificationError
 	var serialize *smithy.SerializationError
 	var local *readError
+	var disk *writeError
 	var proxy *ProxyError
 	switch {
 	case errors.Is(f.Err, context.Canceled):
@@ -180,7 +181,8 @@ func classifyTransport(f *Fault, answeredBefore bool) class {
 		return final
 	case errors.As(f.Err, &serialize), errors.Is(f.Err, errNotThroughSend):
 		return final
-	case errors.Is(f.Err, transfer.ErrChanged), errors.As(f.Err, &local):
+	case errors.Is(f.Err, transfer.ErrChanged), errors.As(f.Err, &local), errors.As(f.Err, &disk),
+		errors.Is(f.Err, transfer.ErrReplaced):
 		return final
 	case errors.As(f.Err, &proxy) && proxy.Status == http.StatusProxyAuthRequired && !answeredBefore:
 		f.Sentinel = transfer.ErrRefused // a wrong password, repeated, locks accounts

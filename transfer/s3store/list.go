@@ -49,6 +49,7 @@ func (s *Store) head(ctx context.Context, key string) (transfer.Object, error) {
 			return errNotS3
 		}
 		obj.Size, obj.ETag, obj.Modified = aws.ToInt64(out.ContentLength), *out.ETag, aws.ToTime(out.LastModified)
+		obj.MTime = fileTime(out.Metadata)
 		if v := aws.ToString(out.ChecksumCRC64NVME); v != "" && out.ChecksumType != types.ChecksumTypeComposite {
 			obj.CRC64, err = checksum.Decode64(v)
 			obj.HasCRC64 = err == nil

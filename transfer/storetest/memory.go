@@ -46,7 +46,10 @@ type object struct {
 	body []byte
 }
 
-var _ transfer.Store = (*Memory)(nil)
+var (
+	_ transfer.Store  = (*Memory)(nil)
+	_ transfer.Origin = (*Memory)(nil)
+)
 
 func (m *Memory) fail(ctx context.Context, op, key string) error {
 	err := ctx.Err()
@@ -155,6 +158,30 @@ func (m *Memory) List(ctx context.Context, prefix, after string) iter.Seq2[trans
 			}
 		}
 	}
+}
+
+// Get implements transfer.Origin.
+func (m *Memory) Get(ctx context.Context, in transfer.GetInput) (transfer.GetOutput, error) {
+	if err := m.fail(ctx, "Get", in.Key); err != nil {
+		return transfer.GetOutput{}, err
+	}
+	m.mu.Lock()
+	obj, ok := m.objects[in.Key]
+	m.mu.Unlock()
+	switch {
+	case !ok:
+		return transfer.GetOutput{}, &transfer.Error{Op: "Get", Key: in.Key, Err: transfer.ErrNotExist}
+	case in.ETag != obj.ETag || in.Off+in.Size > obj.Size:
+		return transfer.GetOutput{}, &transfer.Error{Op: "Get", Key: in.Key, Err: transfer.ErrReplaced}
+	}
+	b := obj.body[in.Off : in.Off+in.Size]
+	if len(b) > 0 {
+		if _, err := in.Body.WriteAt(b, in.Off); err != nil {
+			return transfer.GetOutput{}, err
+		}
+	}
+	in.Event(transfer.Event{Kind: transfer.Moved, Key: in.Key, Bytes: in.Size})
+	return transfer.GetOutput{CRC64: checksum.Sum64(b), Modified: obj.Modified, Verified: in.Whole && !m.NoCRC64}, nil
 }
 
 // Body returns the bytes of an object, and whether there is one.

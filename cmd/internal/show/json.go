@@ -165,7 +165,11 @@ func (v *jsonView) event(at time.Time, e transfer.Event) {
 	where, reason := placeOf(e), v.o.Redact(e.Text)
 	switch e.Kind {
 	case transfer.Done:
-		v.put(fileLine{head: newHead("file", at), State: "sent", place: where, Bytes: e.Bytes, Reason: reason})
+		state := "sent"
+		if v.o.Fetching {
+			state = "fetched"
+		}
+		v.put(fileLine{head: newHead("file", at), State: state, place: where, Bytes: e.Bytes, Reason: reason})
 	case transfer.There:
 		v.put(fileLine{head: newHead("file", at), State: "there", place: where, Bytes: e.Bytes, Reason: reason})
 	case transfer.Ignored:

@@ -53,6 +53,9 @@ type Options struct {
 	Verbose int    // 1 shows retries too
 	LogPath string // where all failures can be read; "": nowhere
 
+	// Fetching says that the bytes come from the store instead of going there.
+	Fetching bool
+
 	// DryRun shows each Planned event, on Out, and no bar. Event then waits
 	// for a reader who is slower than the plan: no line of a plan may be
 	// missing, and nothing is in flight that could suffer.
@@ -80,10 +83,12 @@ type Start struct {
 
 // Ending is how a run ended.
 type Ending struct {
-	Exit    int  // the exit code
-	DryRun  bool // nothing was sent: the numbers are a plan
-	LogPath string
-	Shown   int // failures that were shown; fewer than there were: LogPath is named
+	Exit   int  // the exit code
+	DryRun bool // nothing was sent: the numbers are a plan
+	// Fetching: as in Options.
+	Fetching bool
+	LogPath  string
+	Shown    int // failures that were shown; fewer than there were: LogPath is named
 }
 
 // New begins to show. Close or Finish ends it.

@@ -252,7 +252,7 @@ func (s *Sink) Close() {
 // writing to Out: then lines are missing there.
 func (s *Sink) Finish(exit int) error {
 	s.Close()
-	e := Ending{Exit: exit, DryRun: s.o.DryRun, LogPath: s.o.LogPath}
+	e := Ending{Exit: exit, DryRun: s.o.DryRun, Fetching: s.o.Fetching, LogPath: s.o.LogPath}
 	s.between(func() { s.view.finish(s.progress(), e) })
 	s.draw.Lock()
 	defer s.draw.Unlock()

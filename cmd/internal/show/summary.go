@@ -19,13 +19,17 @@ func Summary(w io.Writer, c transfer.Counts, elapsed time.Duration, e Ending) er
 	add := func(name string, n int, rest string) {
 		rows = append(rows, row{name, Count(n) + plural(n), rest})
 	}
+	would, did, again := "would send", "sent", "sent"
+	if e.Fetching {
+		would, did, again = "would fetch", "fetched", "fetched"
+	}
 	if e.DryRun {
-		add("would send", c.FilesPlanned, Bytes(c.BytesPlanned))
+		add(would, c.FilesPlanned, Bytes(c.BytesPlanned))
 	} else {
-		add("sent", c.FilesDone, sent(c))
+		add(did, c.FilesDone, sent(c))
 	}
 	if c.FilesResumed > 0 || c.BytesSaved > 0 {
-		add("resumed", c.FilesResumed, Bytes(c.BytesSaved)+" were there and not sent again")
+		add("resumed", c.FilesResumed, Bytes(c.BytesSaved)+" were there and not "+again+" again")
 	}
 	if there := c.FilesThere; there > 0 {
 		add("already there", there, Bytes(c.BytesThere))

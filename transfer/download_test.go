@@ -1,0 +1,323 @@
+package transfer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"agent/transfer"
+	"agent/transfer/storetest"
+)
+
+// fetching is a download from a store in memory to a directory.
+type fetching struct {
+	store    storetest.Memory
+	journal  storetest.Journal
+	dir      string
+	existing transfer.Existing
+	failed   map[string]error // by key, of the last run
+	there    map[string]string
+	saved    int64
+}
+
+func newFetching(t *testing.T) *fetching {
+	return &fetching{dir: filepath.Join(t.TempDir(), "outer", "dir")}
+}
+
+func (f *fetching) run(t *testing.T, sources ...transfer.Remote) (transfer.Result, error) {
+	t.Helper()
+	target, err := transfer.OpenTarget(f.dir, "job")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	f.failed, f.there, f.saved = map[string]error{}, map[string]string{}, 0
+	events := make(chan transfer.Event, 10_000)
+	o := transfer.DownloadOptions{Target: target, Existing: f.existing, PartSize: 1000, Parallel: 2,
+		RunOptions: transfer.RunOptions{Event: func(e transfer.Event) { events <- e }}}
+	steps := transfer.PlanDownload(t.Context(), &f.store, sources, &f.journal, o)
+	res, err := transfer.Download(t.Context(), steps, &f.store, &f.journal, o)
+	close(events)
+	for e := range events {
+		switch e.Kind {
+		case transfer.Failed:
+			f.failed[e.Key] = e.Err
+		case transfer.There:
+			f.there[e.Key] = e.Text
+		case transfer.Saved:
+			f.saved += e.Bytes
+		}
+	}
+	return res, err
+}
+
+// files are the paths below dir, and the bodies of those that are files.
+func (f *fetching) files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		if d.IsDir() {
+			found[name+"/"] = ""
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		found[name] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+var below = transfer.Remote{Key: "p/", Dir: true}
+
+// TestHostileListing proves that no key writes outside the directory, and that
+// each that can't be a file is a named failure while the others are fetched.
+func TestHostileListing(t *testing.T) {
+	f := newFetching(t)
+	bad := []string{
+		"p/../up", "p/a/../../../up", "p/..", "p//etc/x", "p/x//y", "p/./dot", "p/nul\x00byte", "p/in/nul\x00/x",
+		"p/" + strings.Repeat("n", 256), "p/" + strings.Repeat("n", 256) + "/x", "p/both/below", "p/both/", "p/both/deep/er",
+		"p/x.agent-part", "p/bytes/", "p/link/escaped", "p/link/deep/escaped",
+	}
+	good := map[string]string{
+		"p/both": "both", "p/both-": "no conflict", "p/good": "good", "p/" + strings.Repeat("m", 255): "long",
+		"p/..dots": "dots", "p/dir/": "", "p/late": "late",
+	}
+	if os.PathSeparator == '/' {
+		for _, key := range []string{`p/C:\x`, `p/..\up`, "p/CON", "p/line\nbreak"} {
+			good[key] = key
+		}
+	}
+	for _, key := range bad {
+		f.store.Set(key, []byte("evil"))
+	}
+	for key, body := range good {
+		f.store.Set(key, []byte(body))
+	}
+	outside := filepath.Join(filepath.Dir(f.dir), "outside")
+	for _, dir := range []string{f.dir, outside} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(f.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+
+	res, err := f.run(t, below)
+	if err != nil || res.Failed != len(bad) || res.Complete {
+		t.Errorf("%+v, %v; want %d failures", res, err, len(bad))
+	}
+	for _, key := range bad {
+		if f.failed[key] == nil {
+			t.Errorf("%q did not fail", key)
+		}
+	}
+	for key, err := range f.failed {
+		if !slices.Contains(bad, key) {
+			t.Errorf("%q failed: %v", key, err)
+		}
+		if !strings.HasPrefix(key, "p/link/") && !errors.Is(err, transfer.ErrPath) {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+	want := map[string]string{"dir/": "", "outside/": "", "./": "", "dir/link": "", "dir/dir/": ""}
+	for key, body := range good {
+		if !strings.HasSuffix(key, "/") {
+			want["dir/"+strings.TrimPrefix(key, "p/")] = body
+		}
+	}
+	if err := os.Remove(filepath.Join(f.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	delete(want, "dir/link")
+	got := f.files(t, filepath.Dir(f.dir))
+	for name, body := range got {
+		if b, ok := want[name]; (!ok || b != body) && !strings.HasSuffix(name, "/") {
+			t.Errorf("%q was written: %q", name, body)
+		}
+	}
+	for name := range want {
+		if _, ok := got[name]; !ok {
+			t.Errorf("%q is missing", name)
+		}
+	}
+	if got["outside/"] != "" || len(f.files(t, outside)) != 1 {
+		t.Error("something was written outside")
+	}
+}
+
+// TestDownloadExisting proves the rules for files that are there already.
+func TestDownloadExisting(t *testing.T) {
+	type file struct {
+		body string
+		time time.Duration // before the object's
+	}
+	for name, c := range map[string]struct {
+		file     file
+		existing transfer.Existing
+		want     string
+		fails    bool
+		there    string
+	}{
+		"same size and time":       {file: file{"OBJECT", 0}, want: "OBJECT", there: "of the same size and time"},
+		"same bytes":               {file: file{"object", time.Hour}, want: "object", there: "compared, and the same"},
+		"other bytes":              {file: file{"OBJECT", time.Hour}, want: "OBJECT", fails: true},
+		"other bytes, keep":        {file: file{"OBJECT", time.Hour}, existing: transfer.Keep, want: "OBJECT", there: "kept, though it differs"},
+		"other bytes, replace":     {file: file{"OBJECT", time.Hour}, existing: transfer.Replace, want: "object"},
+		"other size":               {file: file{"mine", time.Hour}, want: "mine", fails: true},
+		"other size, keep":         {file: file{"mine", time.Hour}, existing: transfer.Keep, want: "mine", there: "kept, though it differs"},
+		"other size, replace":      {file: file{"mine", time.Hour}, existing: transfer.Replace, want: "object"},
+		"other size, time is same": {file: file{"mine", 0}, want: "mine", fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFetching(t)
+			f.existing = c.existing
+			obj := f.store.Set("p/f", []byte("object"))
+			write(t, f.dir, "f", c.file.body, obj.Modified.Add(-c.file.time))
+			res, err := f.run(t, below)
+			if err != nil || (res.Failed > 0) != c.fails || c.fails != errors.Is(f.failed["p/f"], transfer.ErrExists) {
+				t.Errorf("%+v, %v, %v", res, err, f.failed)
+			}
+			if got := f.files(t, f.dir); got["f"] != c.want || len(got) != 2 || f.there["p/f"] != c.there {
+				t.Errorf("%v, there: %q", got, f.there)
+			}
+		})
+	}
+}
+
+func write(t *testing.T, dir, name, body string, mtime time.Time) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(path, []byte(body), 0o600), os.Chtimes(path, time.Time{}, mtime))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDownloadRefreshes proves that what a job has fetched follows the store,
+// unless somebody has changed it.
+func TestDownloadRefreshes(t *testing.T) {
+	f := newFetching(t)
+	f.store.Set("p/f", []byte("one"))
+	f.store.Set("p/g", []byte("one"))
+	run := func(failures int) map[string]string {
+		t.Helper()
+		if res, err := f.run(t, below); err != nil || res.Failed != failures {
+			t.Fatalf("%+v, %v, %v", res, err, f.failed)
+		}
+		return f.files(t, f.dir)
+	}
+	if got := run(0); got["f"] != "one" {
+		t.Errorf("%v", got)
+	}
+	if run(0); len(f.there) != 2 {
+		t.Errorf("there: %v", f.there)
+	}
+	f.store.Set("p/f", []byte("two"))
+	f.store.Set("p/g", []byte("two"))
+	write(t, f.dir, "g", "min", time.Unix(1e9, 0))
+	if got := run(1); got["f"] != "two" || got["g"] != "min" {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestDownloadResumes proves that ranges which are on the disk are not fetched
+// again, and that those which are damaged there are.
+func TestDownloadResumes(t *testing.T) {
+	f := newFetching(t)
+	body := []byte(strings.Repeat("0123456789", 350)) // four ranges
+	f.store.Set("p/f", body)
+	var gets atomic.Int64
+	f.store.Fail = func(_ context.Context, op, _ string) error {
+		if op == "Get" {
+			if gets.Add(1) > 3 {
+				return fmt.Errorf("%w: gone", transfer.ErrUnreachable)
+			}
+		}
+		return nil
+	}
+	if _, err := f.run(t, below); !errors.Is(err, transfer.ErrUnreachable) {
+		t.Fatalf("%v", err)
+	}
+	part := ""
+	for name := range f.files(t, f.dir) {
+		if strings.HasSuffix(name, ".agent-part") {
+			part = name
+		}
+	}
+	path := filepath.Join(f.dir, part)
+	if fi, err := os.Stat(path); err != nil || part == "" || fi.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
+		t.Fatalf("%q, %v: it is to be there, for its owner only", part, err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[1] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gets.Store(0)
+	f.store.Fail = func(_ context.Context, op, _ string) error {
+		if op == "Get" {
+			gets.Add(1)
+		}
+		return nil
+	}
+	if res, err := f.run(t, below); err != nil || !res.Complete {
+		t.Fatalf("%+v, %v, %v", res, err, f.failed)
+	}
+	if got := f.files(t, f.dir); got["f"] != string(body) || len(got) != 2 {
+		t.Errorf("the file is not the object, or something is left: %d", len(got))
+	}
+	// The last of four ranges, which is shorter, may have come before the third.
+	if f.saved != 2000 && f.saved != 1500 || gets.Load() != 2 {
+		t.Errorf("%d bytes were there, %d ranges fetched; want two of the three, and 2", f.saved, gets.Load())
+	}
+}
+
+// TestDownloadSources proves what goes where.
+func TestDownloadSources(t *testing.T) {
+	f := newFetching(t)
+	for _, key := range []string{"a/x/1", "a/x/d/2", "a/x-other/3", "b/x", "b/x/4", "c"} {
+		f.store.Set(key, []byte(key))
+	}
+	for want, sources := range map[string][]transfer.Remote{
+		"1 d/2":         {{Key: "a/x"}},
+		"x-other/3 x/1": {{Key: "a/x", Keep: true}, {Key: "a/x-other", Keep: true}},
+		"x":             {{Key: "b/x"}},
+		"4":             {{Key: "b/x/", Dir: true}},
+		"c":             {{Key: "c"}},
+		"a/x/1 b/x/4":   {{Key: "", Dir: true}},
+		"c x-other/3":   {{Key: "a/x-other/", Dir: true, Keep: true}, {Key: "c", Keep: true}},
+	} {
+		f.dir, f.journal = filepath.Join(t.TempDir(), "d"), storetest.Journal{}
+		if _, err := f.run(t, sources...); err != nil {
+			t.Fatal(err)
+		}
+		got := f.files(t, f.dir)
+		for name := range strings.SplitSeq(want, " ") {
+			if _, ok := got[name]; !ok && (name != "b/x/4" || f.failed["b/x/4"] == nil) {
+				t.Errorf("%v: %q is missing among %v", sources, name, got)
+			}
+		}
+	}
+	if _, err := f.run(t, transfer.Remote{Key: "nothing"}); err != nil || !errors.Is(f.failed["nothing"], transfer.ErrNotExist) {
+		t.Errorf("%v, %v", err, f.failed)
+	}
+}
