@@ -22,6 +22,12 @@ type Step struct {
 	Foreign bool
 
 	Fetch *Fetch // what a download fetches; nil in an upload
+
+	// Passed: before this item, behind the mark, the journal has records of what
+	// the scan does not hold, because it is left out now or not there. They were
+	// not held against the listing, so the mark must not pass them: a later run
+	// may take what they are of.
+	Passed bool
 }
 
 // Event says what was planned, without doing it.
@@ -67,7 +73,7 @@ type PlanOptions struct {
 // ends the plan: it comes as the Err of a last step.
 func Plan(ctx context.Context, entries iter.Seq[Entry], o PlanOptions) iter.Seq[Step] {
 	return func(yield func(Step) bool) {
-		recs := recordCursor{r: o.Records}
+		recs := recordCursor{r: o.Records, seen: o.Mark.Merged, passed: o.Store == nil || o.Mark.All}
 		objs := newListing(ctx, o)
 		defer objs.close()
 		for e := range entries {
@@ -95,6 +101,7 @@ func (s *Step) decide(recs *recordCursor, objs *listing) error {
 	if err != nil {
 		return err
 	}
+	s.Passed = recs.passed && !objs.off
 	s.Record, s.Known = rec, known
 	s.Action, s.Reason = Put, "not stored yet"
 	switch {
@@ -130,12 +137,17 @@ type recordCursor struct {
 	r     Records
 	batch []Record
 	end   bool
+
+	seen   string // up to here all records were looked at, or are trusted by the mark
+	passed bool   // find went past others, or nobody needs to know
 }
 
 // find moves to key, which must not be less than the last one.
 func (c *recordCursor) find(key string) (Record, bool, error) {
+	defer func() { c.seen = max(c.seen, key) }()
 	for {
 		for len(c.batch) > 0 && c.batch[0].Key < key {
+			c.passed = c.passed || c.batch[0].Key > c.seen
 			c.batch = c.batch[1:]
 		}
 		if len(c.batch) > 0 {
@@ -144,8 +156,13 @@ func (c *recordCursor) find(key string) (Record, bool, error) {
 		if c.end {
 			return Record{}, false, nil
 		}
+		// Once it is known that some are passed, others need not be read for it.
+		from := key
+		if next := c.seen + "\x00"; !c.passed && next < key {
+			from = next
+		}
 		var err error
-		if c.batch, err = c.r.Records(key, recordBatch); err != nil {
+		if c.batch, err = c.r.Records(from, recordBatch); err != nil {
 			return Record{}, false, err
 		}
 		c.end = len(c.batch) < recordBatch

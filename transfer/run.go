@@ -13,6 +13,7 @@ import (
 type RunJournal interface {
 	Journal
 	Marker
+	Records
 }
 
 // RunOptions configures Run.
@@ -209,6 +210,9 @@ func (r *runner) drain() {
 
 // take does with one step what it says.
 func (r *runner) take(ctx context.Context, s Step) {
+	if s.Passed {
+		r.low.block()
+	}
 	r.steps++
 	if r.steps%markEvery == 0 && !r.o.Mark.All {
 		if err := r.mark(false, false); err != nil {
@@ -225,6 +229,9 @@ func (r *runner) take(ctx context.Context, s Step) {
 		r.o.Event(e)
 		return
 	case Ignored:
+		if s.Later {
+			r.zarrOf(s.Item).wait()
+		}
 		r.o.Event(e)
 		return
 	default:
@@ -339,7 +346,16 @@ func (r *runner) stopped() bool {
 // mark notes in the journal how far the plan holds. planned: it was seen whole.
 func (r *runner) mark(planned, finished bool) error {
 	m := Mark{Merged: r.low.key(), Finished: finished}
-	if planned && r.low.idle() || r.o.Mark.All {
+	all := r.o.Mark.All
+	if planned && !all && r.low.idle() {
+		// What the scan did not hold may lie behind all that it did.
+		rest, err := r.journal.Records(r.low.last+"\x00", 1)
+		if err != nil {
+			return &Error{Op: "journal", Err: errors.Join(ErrLocal, err)}
+		}
+		all = len(rest) == 0
+	}
+	if all {
 		m = Mark{All: true, Finished: finished}
 	}
 	if m == (Mark{}) {
@@ -373,6 +389,16 @@ func (l *lowWater) add(key string) (ticket int) {
 
 // pass notes that nothing is to be done for key.
 func (l *lowWater) pass(key string) { l.last = max(l.last, key) }
+
+// block keeps the low water where it is, for good.
+func (l *lowWater) block() {
+	if l.way == nil {
+		l.way = map[int]string{}
+	}
+	if _, blocked := l.way[-1]; !blocked {
+		l.way[-1] = l.last
+	}
+}
 
 func (l *lowWater) done(ticket int) { delete(l.way, ticket) }
 

@@ -36,6 +36,18 @@ type ScanOptions struct {
 	// when it has no prefix. It holds no "/".
 	DirMarkers string
 	Readers    int // files looked at in parallel where that helps; default 16
+
+	// LeaveOut, if set, says by its key why something is not taken; "" takes it.
+	// It is asked about the sources and all below them. The key of a directory
+	// ends in "/", and nothing below one that is left out is looked at. Many
+	// goroutines may call it at once.
+	LeaveOut func(key string) string
+	// Later, if set, says why a file is left to a later run; "" takes it now.
+	// Many goroutines may call it at once.
+	Later func(Stat) string
+	// Only, if set, are the files to take, below the only source. No other
+	// directory is read; those that are missing fail.
+	Only *Names
 }
 
 // Entry is one step of a scan: an Item to send; or something that failed, when
@@ -49,6 +61,7 @@ type Entry struct {
 	Item    Item   // Path is "" for an empty object that no file stands behind
 	Err     error  // an *Error
 	Ignored string // the reason
+	Later   bool   // ignored only for now: what belongs to it has to wait
 }
 
 // Scan yields what the sources hold, in byte order of the keys over all
@@ -78,7 +91,16 @@ func scanWith(ctx context.Context, sources []Source, o ScanOptions, files scanFS
 			yield(Entry{Err: &Error{Op: "scan", Key: o.DirMarkers, Err: ErrName}})
 			return
 		}
-		m := newScanMerge(sources, &scanner{files: files, o: o})
+		s := &scanner{files: files, o: o}
+		if o.Only != nil {
+			var err error
+			if s.only, err = newScanOnly(files, sources, o); err != nil {
+				yield(Entry{Err: &Error{Op: "scan", Err: err}})
+				return
+			}
+			s.files = s.only
+		}
+		m := newScanMerge(sources, s)
 		for {
 			e, ok := m.next(ctx)
 			if err := ctx.Err(); err != nil {
@@ -97,6 +119,7 @@ func scanWith(ctx context.Context, sources []Source, o ScanOptions, files scanFS
 type scanner struct {
 	files scanFS
 	o     ScanOptions
+	only  *scanOnly // files, where only some names are taken
 
 	parent, parentZarr string // what zarrAbove found last
 }
@@ -116,6 +139,13 @@ func (s *scanner) zarrAbove(path string) string {
 		}
 	}
 	return s.parentZarr
+}
+
+func (s *scanner) leaveOut(key string) string {
+	if s.o.LeaveOut == nil {
+		return ""
+	}
+	return s.o.LeaveOut(key)
 }
 
 func (s *scanner) hasZarrMeta(dir string) bool {

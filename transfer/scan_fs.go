@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -11,7 +12,7 @@ import (
 type scanFS interface {
 	// list calls each for every entry of a directory, in any order, with its
 	// type bits as lstat has them. It keeps nothing open when it returns.
-	list(dir string, each func(name string, mode fs.FileMode) error) error
+	list(ctx context.Context, dir string, each func(name string, mode fs.FileMode) error) error
 	lstat(path string) (fs.FileInfo, error)
 	stat(path string) (fs.FileInfo, error)
 }
@@ -24,7 +25,7 @@ var _ scanFS = scanDisk{}
 func (scanDisk) lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 func (scanDisk) stat(path string) (fs.FileInfo, error)  { return os.Stat(path) }
 
-func (scanDisk) list(dir string, each func(string, fs.FileMode) error) error {
+func (scanDisk) list(_ context.Context, dir string, each func(string, fs.FileMode) error) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ type scanDir struct {
 // were read before.
 func (s *scanner) read(ctx context.Context, d *scanDir) error {
 	var zarr, taken bool
-	err := s.files.list(d.path, func(name string, mode fs.FileMode) error {
+	err := s.files.list(ctx, d.path, func(name string, mode fs.FileMode) error {
 		if len(name) > scanNameMax {
 			return ErrName
 		}
@@ -102,7 +102,7 @@ func (s *scanner) read(ctx context.Context, d *scanDir) error {
 		d.zarr = scanBare(d.path)
 	}
 	s.resolve(ctx, d)
-	if s.o.DirMarkers != "" && !taken && d.key != "" && err == nil {
+	if s.o.DirMarkers != "" && !taken && d.key != "" && err == nil && s.leaveOut(d.key+s.o.DirMarkers) == "" {
 		d.names.add(s.o.DirMarkers, scanMarker)
 	}
 	d.names.sort()

@@ -226,7 +226,7 @@ type scanFaulty struct {
 	before func(op, path string) error
 }
 
-func (f scanFaulty) list(dir string, each func(string, fs.FileMode) error) error {
+func (f scanFaulty) list(ctx context.Context, dir string, each func(string, fs.FileMode) error) error {
 	err := f.before("list", filepath.Clean(dir))
 	if errors.Is(err, errScanHalf) {
 		_ = each("half", 0)
@@ -235,7 +235,7 @@ func (f scanFaulty) list(dir string, each func(string, fs.FileMode) error) error
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return f.scanFS.list(dir, each)
+	return f.scanFS.list(ctx, dir, each)
 }
 
 func (f scanFaulty) lstat(path string) (fs.FileInfo, error) {
@@ -343,7 +343,7 @@ type scanListed struct {
 	names []string
 }
 
-func (l scanListed) list(_ string, each func(string, fs.FileMode) error) error {
+func (l scanListed) list(_ context.Context, _ string, each func(string, fs.FileMode) error) error {
 	for i := range l.names {
 		if err := each(l.names[i*7919%len(l.names)], 0); err != nil {
 			return err

@@ -78,6 +78,10 @@ func (w *scanWalk) open(ctx context.Context) {
 		w.emit(e)
 		return
 	}
+	if e.Ignored = w.leaveOut(s.Prefix); e.Ignored != "" {
+		w.emit(e)
+		return
+	}
 	if s.Dir {
 		w.enter(ctx, &scanDir{path: s.Path, key: s.Prefix, zarr: e.Item.Zarr})
 		return
@@ -90,7 +94,7 @@ func (w *scanWalk) open(ctx context.Context) {
 	case !fi.Mode().IsRegular():
 		e.Err = scanError("stat", s.Prefix, s.Path, fmt.Errorf("not a regular file (%s)", fi.Mode().Type()))
 	default:
-		e.Item.Stat = StatOf(fi)
+		w.take(&e, fi)
 	}
 	w.emit(e)
 }
@@ -106,6 +110,10 @@ func (w *scanWalk) descend(ctx context.Context, d *scanDir, i int) {
 	switch {
 	case !w.o.AllFiles && scanLeftOut(bare, true) != "":
 		e.Ignored = scanLeftOut(bare, true)
+	case w.leaveOut(key) != "":
+		e.Ignored = w.leaveOut(key)
+	case w.only != nil && !w.only.names.below(w.only.rel(path)+"/"):
+		e.Ignored = "directory in a list of files"
 	case err != nil:
 		e.Err = &Error{Op: "scan", Key: key, Path: path, Err: err}
 	case jumped:
@@ -185,6 +193,9 @@ func (w *scanWalk) file(d *scanDir, i int, e *Entry) {
 	if !w.o.AllFiles {
 		e.Ignored = scanLeftOut(name, false)
 	}
+	if e.Ignored == "" {
+		e.Ignored = w.leaveOut(key)
+	}
 	switch {
 	case e.Ignored != "":
 	case kind == scanLink && w.o.NoFollowSymlinks:
@@ -219,8 +230,20 @@ func (w *scanWalk) stat(kind scanKind, e *Entry) {
 		// It was something else when its directory was read.
 		e.Err = scanError("stat", e.Item.Key, e.Item.Path, ErrChanged)
 	default:
-		e.Item.Stat = StatOf(fi)
+		w.take(e, fi)
 	}
+}
+
+// take makes e the regular file fi, unless it is left to a later run.
+func (w *scanWalk) take(e *Entry, fi fs.FileInfo) {
+	st := StatOf(fi)
+	if w.o.Later != nil {
+		if e.Ignored = w.o.Later(st); e.Ignored != "" {
+			e.Later = true
+			return
+		}
+	}
+	e.Item.Stat = st
 }
 
 // scanBare is a directory's path without the separator at its end.

@@ -14,6 +14,7 @@ type zarrStore struct {
 	root    string // the keys of the store begin so; "" where they have no common one
 	pending int    // items under way
 	failed  int
+	waits   bool // something of it is left to a later run
 	closed  bool // no more items of it will come
 	meta    []ticketed
 	waves   [][]ticketed // what is still to be sent, in order, once closed
@@ -30,6 +31,12 @@ func (z *zarrStore) begin() {
 func (z *zarrStore) fail() {
 	if z != nil {
 		z.failed++
+	}
+}
+
+func (z *zarrStore) wait() {
+	if z != nil {
+		z.waits = true
 	}
 }
 
@@ -101,8 +108,8 @@ func (r *runner) nextWave(ctx context.Context, z *zarrStore) {
 	for z.closed && z.pending == 0 && len(z.waves) > 0 {
 		wave := z.waves[0]
 		z.waves = z.waves[1:]
-		if z.failed > 0 || ctx.Err() != nil || r.stopped() {
-			r.heldBack(ctx, wave)
+		if z.failed > 0 || z.waits || ctx.Err() != nil || r.stopped() {
+			r.heldBack(ctx, wave, z.failed == 0)
 			continue
 		}
 		z.pending += len(wave)
@@ -113,11 +120,17 @@ func (r *runner) nextWave(ctx context.Context, z *zarrStore) {
 	}
 }
 
-// heldBack reports metadata that is not sent because its store is incomplete.
-func (r *runner) heldBack(ctx context.Context, steps []ticketed) {
+// heldBack reports metadata that is not sent because its store is incomplete:
+// something failed, or is only left to a later run.
+func (r *runner) heldBack(ctx context.Context, steps []ticketed, later bool) {
 	for _, s := range steps {
 		if ctx.Err() != nil || r.stopped() {
 			r.left++
+			continue
+		}
+		if later {
+			// Its ticket stays open, so that the mark does not pass it.
+			r.o.Event(Event{Kind: Ignored, Key: s.Item.Key, Path: s.Item.Path, Text: "Zarr metadata: of its store something is left to a later run"})
 			continue
 		}
 		r.fail(s, &Error{Op: "put", Key: s.Item.Key, Path: s.Item.Path, Err: ErrHeldBack})

@@ -242,7 +242,7 @@ func (s *session) maybeNothing() {
 }
 
 func (s *session) scanOptions() transfer.ScanOptions {
-	return transfer.ScanOptions{AllFiles: s.o.allFiles, NoFollowSymlinks: s.o.noFollow, DirMarkers: s.o.dirMarkers}
+	return s.take.apply(transfer.ScanOptions{AllFiles: s.o.allFiles, NoFollowSymlinks: s.o.noFollow, DirMarkers: s.o.dirMarkers})
 }
 
 func (s *session) contentTypes() func(string) string {

@@ -23,6 +23,7 @@ import (
 // uploadOptions are the flags of upload. Zero values mean what the help says.
 type uploadOptions struct {
 	connection connectionOptions
+	filter     filterOptions
 
 	allFiles, noFollow  bool
 	dirMarkers          string
@@ -43,6 +44,7 @@ type uploadOptions struct {
 
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.connection.addFlags(cmd)
+	o.filter.addFlags(cmd)
 	o.partSize, o.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
@@ -102,6 +104,7 @@ type task struct {
 	files    []transfer.Source
 	down     *download // what a download has in their place; nil in an upload
 	prefix   string    // of all its keys
+	take     *selection
 	checksum transfer.Checksum
 	terminal bool
 }
@@ -144,6 +147,12 @@ func (t *task) resolve(ctx context.Context, args []string) (err error) {
 		t.prefix = t.files[0].Prefix
 	} else if t.prefix != "" && t.prefix[len(t.prefix)-1] != '/' {
 		t.prefix += "/"
+	}
+	if t.o.filter.filesFrom != "" && t.o.dirMarkers != "" {
+		return &dest.Mistake{Msg: "--files-from and --dir-markers can't go together", Hint: "only listed files are taken"}
+	}
+	if t.take, err = t.o.filter.resolve(t.std, t.files, t.prefix); err != nil {
+		return err
 	}
 	t.terminal = isTerminal(t.std.err) && !t.o.json && !t.o.quiet
 	return nil

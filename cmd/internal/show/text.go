@@ -27,7 +27,7 @@ func (t *text) wants(k transfer.Kind) bool {
 		return true
 	case transfer.Retry:
 		return t.o.Verbose > 0
-	case transfer.Planned:
+	case transfer.Planned, transfer.Ignored:
 		return t.o.DryRun
 	}
 	return false
@@ -60,6 +60,8 @@ func (t *text) event(at time.Time, e transfer.Event) {
 	case transfer.Retry:
 		what, _ := t.o.Explain(e.Err)
 		t.say("retry in %s: %s%s", short(e.Wait), about(e), t.safe(what))
+	case transfer.Ignored:
+		t.out.Write(fmt.Appendf(nil, "leave         -  %s  (%s)\n", Clean(e.Key), t.safe(e.Text)))
 	case transfer.Planned:
 		t.out.Write(fmt.Appendf(nil, "%-5s %9s  %s  (%s)\n", e.Action, Bytes(e.Bytes), Clean(e.Key), t.safe(e.Text)))
 	}
@@ -142,7 +144,7 @@ func short(d time.Duration) string {
 type quiet struct{ text }
 
 func (q *quiet) wants(k transfer.Kind) bool {
-	return k == transfer.Failed || k == transfer.Planned && q.o.DryRun
+	return k == transfer.Failed || (k == transfer.Planned || k == transfer.Ignored) && q.o.DryRun
 }
 
 func (q *quiet) start(time.Time, Start) {}
