@@ -23,6 +23,7 @@ import (
 // uploadOptions are the flags of upload. Zero values mean what the help says.
 type uploadOptions struct {
 	connection connectionOptions
+	manifestOptions
 
 	allFiles, noFollow  bool
 	dirMarkers          string
@@ -43,6 +44,7 @@ type uploadOptions struct {
 
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.connection.addFlags(cmd)
+	o.manifestOptions.addFlags(cmd)
 	o.partSize, o.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
@@ -136,6 +138,9 @@ func (t *task) resolve(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	if t.files, err = dest.Sources(t.args, t.dest); err != nil {
+		return err
+	}
+	if err := t.o.manifestOptions.check(t.files); err != nil {
 		return err
 	}
 	t.prefix = t.dest.Prefix
