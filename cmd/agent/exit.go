@@ -20,6 +20,7 @@ const (
 	exitDone        = 0
 	exitFailures    = 1
 	exitUsage       = 2
+	exitDifferent   = 3
 	exitCredentials = 4
 	exitUnreachable = 5
 	exitRefused     = 7
@@ -32,6 +33,7 @@ const exitHelp = `Exit codes:
   0    all that was asked is done
   1    finished, but some files failed; each is named
   2    wrong use
+  3    verify found differences
   4    credentials were needed and none came
   5    the store could not be reached for as long as --patience says
   7    refused for good: bucket, right, signature or TLS

@@ -184,7 +184,7 @@ func (s *session) transfer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.send(ctx, mark)
+	return s.writeManifest(ctx, s.send(ctx, mark))
 }
 
 // firstPatience is how long the first answer may take.

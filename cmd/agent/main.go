@@ -97,7 +97,7 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &dest.Mistake{Msg: err.Error(), Hint: "see '" + c.CommandPath() + " --help'"}
 	})
-	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s))
+	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s))
 	return cmd
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,7 @@ import (
 //	object KEY             prints an object
 //	requests OP...         prints "op key status" of $DEST's requests, in order of their ends, since the last 'requests'
 //	json                   checks that stdout is one JSON object a line
+//	jobid LOG              sets $JOB to the ID of the job that wrote the log
 //	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer: see their comments
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -60,7 +62,7 @@ func TestScripts(t *testing.T) {
 			"objects": r.scriptObjects, "object": r.scriptObject, "requests": r.scriptRequests,
 			"fifo": scriptFifo, "socket": scriptSocket, "rawname": scriptRawName, "tmpfs": scriptTmpfs,
 			"corrupt": scriptCorrupt, "json": scriptJSON, "repeat": scriptRepeat,
-			"mode": scriptMode, "mkfile": scriptMkfile, "mkpaste": r.scriptMkpaste, "mkissuer": r.scriptMkissuer,
+			"jobid": scriptJobID, "mode": scriptMode, "mkfile": scriptMkfile, "mkpaste": r.scriptMkpaste, "mkissuer": r.scriptMkissuer,
 		},
 	})
 }
@@ -254,6 +256,15 @@ func scriptCorrupt(ts *testscript.TestScript, _ bool, args []string) {
 	case "garbage":
 		ts.Check(os.WriteFile(found[0], noise("garbage", int(fi.Size())), 0o600))
 	}
+}
+
+// scriptJobID finds a job's ID in its log.
+func scriptJobID(ts *testscript.TestScript, _ bool, args []string) {
+	m := regexp.MustCompile(`\bjob=(\S+)`).FindStringSubmatch(ts.ReadFile(args[0]))
+	if m == nil {
+		ts.Fatalf("no job in %s", args[0])
+	}
+	ts.Setenv("JOB", m[1])
 }
 
 // newerFormat writes the number of a format that is yet to come into a

@@ -24,6 +24,7 @@ import (
 type uploadOptions struct {
 	connection connectionOptions
 	filter     filterOptions
+	manifestOptions
 
 	allFiles, noFollow  bool
 	dirMarkers          string
@@ -45,6 +46,7 @@ type uploadOptions struct {
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.connection.addFlags(cmd)
 	o.filter.addFlags(cmd)
+	o.manifestOptions.addFlags(cmd)
 	o.partSize, o.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
@@ -140,6 +142,9 @@ func (t *task) resolve(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	if t.files, err = dest.Sources(t.args, t.dest); err != nil {
+		return err
+	}
+	if err := t.o.manifestOptions.check(t.files); err != nil {
 		return err
 	}
 	t.prefix = t.dest.Prefix

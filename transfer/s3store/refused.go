@@ -191,7 +191,7 @@ func (t *try) doubt(ctx context.Context, cr aws.Credentials, began time.Time, f 
 // platform's role has these operations, and no listing beyond its prefix.
 func (t *try) mayMeanKey() bool {
 	switch t.op {
-	case opPut, opCreate, opPart, opComplete, opGet:
+	case opPut, opCreate, opPart, opComplete, opGet, opDelete:
 		return true
 	case opList:
 		return strings.HasPrefix(t.key, t.s.o.Prefix)

@@ -86,6 +86,7 @@ type Store struct {
 
 	noListParts atomic.Bool // the role may not, so it is not asked again
 	noAbort     atomic.Bool
+	noDeleteAll atomic.Bool
 
 	worked   keyOps                 // which key has succeeded at what
 	admitted atomic.Pointer[string] // the key that was let in last, see admit
