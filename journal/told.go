@@ -11,7 +11,7 @@ import (
 // of it while another agent holds the journal. Never a secret is in it.
 type Command struct {
 	Job
-	Destination string            `json:"destination"`           // as it was given
+	Destination string            `json:"destination"`           // s3://bucket/prefix
 	Args        []string          `json:"arguments"`             // after the program's name
 	LeftOut     []string          `json:"left_out,omitempty"`    // flags that are not among Args, because their values may be secret
 	Dir         string            `json:"directory"`             // where it was run

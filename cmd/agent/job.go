@@ -33,6 +33,7 @@ type session struct {
 	stopper *stopper
 	waiter  *waiter
 
+	collector  collector
 	unverified atomic.Int64 // objects whose answer carried no checksum
 }
 
@@ -49,6 +50,9 @@ func (t *task) run(ctx context.Context) error {
 	defer s.slow.CloseIdle()
 	s.job = journal.NewJob("upload", sourcePaths(t.files), s.endpoint, t.dest.Bucket, t.prefix)
 	s.dir = filepath.Join(t.state, "jobs", s.job.ID)
+	if err := t.std.mayRun(s.job); err != nil {
+		return err
+	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -61,6 +65,7 @@ func (t *task) run(ctx context.Context) error {
 	if ferr := s.sink.Finish(code); ferr != nil && code == exitDone {
 		code = exitLocal
 	}
+	s.remember(code, err)
 	if cerr := s.log.Close(); cerr != nil && code == exitDone && t.o.logFile != "" {
 		s.sink.Error("the log is incomplete: "+cerr.Error(), "")
 	}
@@ -116,6 +121,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.dest.String(),
 		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel, "part_size", s.o.partSize.String(),
 		"memory", s.o.memory.String(), "checksum", s.checksum.String(), "state", s.dir, "pid", os.Getpid())
+	s.describe()
 	return nil
 }
 
@@ -129,6 +135,7 @@ func (s *session) event(e transfer.Event) {
 	if e.Kind == transfer.Done && !e.Verified {
 		s.unverified.Add(1)
 	}
+	s.collector.event(e, s.redact.String)
 	s.sink.Event(e)
 	s.log.Event(e)
 }

@@ -37,7 +37,7 @@ import (
 //	object KEY             prints an object
 //	requests OP...         prints "op key status" of $DEST's requests, in order of their ends, since the last 'requests'
 //	json                   checks that stdout is one JSON object a line
-//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer: see their comments
+//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer, hold, release, begun, jobid, older, jsonlines: see their comments
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "-role", "platform").withToken()
@@ -61,6 +61,7 @@ func TestScripts(t *testing.T) {
 			"fifo": scriptFifo, "socket": scriptSocket, "rawname": scriptRawName, "tmpfs": scriptTmpfs,
 			"corrupt": scriptCorrupt, "json": scriptJSON, "repeat": scriptRepeat,
 			"mode": scriptMode, "mkfile": scriptMkfile, "mkpaste": r.scriptMkpaste, "mkissuer": r.scriptMkissuer,
+			"hold": scriptHold, "release": scriptRelease, "begun": r.scriptBegun, "jobid": scriptJobID, "older": scriptOlder, "jsonlines": scriptJSONLines,
 		},
 	})
 }

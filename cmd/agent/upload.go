@@ -17,6 +17,7 @@ import (
 
 	"agent/cmd/internal/dest"
 	"agent/cmd/internal/show"
+	"agent/journal"
 	"agent/transfer"
 )
 
@@ -103,10 +104,12 @@ type task struct {
 	prefix   string // of all its keys
 	checksum transfer.Checksum
 	terminal bool
+	begun    time.Time
+	outcome  *journal.Outcome // of the run, once it has ended
 }
 
 func runUpload(ctx context.Context, name string, args []string, o uploadOptions, s std) error {
-	t := &task{name: name, o: o, std: s}
+	t := &task{name: name, o: o, std: s, begun: time.Now()}
 	if err := t.resolve(ctx, args); err != nil {
 		return err
 	}
