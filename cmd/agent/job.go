@@ -147,6 +147,7 @@ func (s *session) transfer(ctx context.Context) error {
 	})
 	defer unwatch()
 	s.stopper = stopper
+	defer s.limit(stopper)()
 	s.store = s3store.New(s3store.Options{
 		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: &hushed{Provider: s.provider, redact: s.redact},
 		HTTP: s.http, SlowHTTP: s.slow, Parallel: s.o.parallel, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
@@ -295,6 +296,11 @@ func (s *session) ended(err error) int {
 		s.log.Warn("stopped by a signal", "code", sig)
 		s.sink.Error("stopped before everything was sent", goesOn)
 		return sig
+	}
+	if s.outOfTime(err) {
+		s.log.Warn("stopped by --max-duration")
+		s.sink.Error("stopped after --max-duration "+s.o.unattended.maxDuration.String()+", before everything was sent", goesOn)
+		return exitStopped
 	}
 	var shown *shownError
 	if err != nil && !errors.As(err, &shown) {

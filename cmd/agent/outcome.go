@@ -84,6 +84,10 @@ func (s *session) remember(code int, err error) {
 	o.Failures, o.Warnings = s.collector.failures, s.collector.warnings
 	s.collector.mu.Unlock()
 	s.outcome = o
+	if life, known := s.life(); known {
+		left := life.Left.Round(time.Second).Seconds()
+		s.tokenLeft = &left
+	}
 	if s.db == nil {
 		return
 	}

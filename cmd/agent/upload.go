@@ -24,6 +24,7 @@ import (
 // uploadOptions are the flags of upload. Zero values mean what the help says.
 type uploadOptions struct {
 	connection connectionOptions
+	unattended unattendedOptions
 
 	allFiles, noFollow  bool
 	dirMarkers          string
@@ -44,6 +45,7 @@ type uploadOptions struct {
 
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.connection.addFlags(cmd)
+	o.unattended.addFlags(cmd)
 	o.partSize, o.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
@@ -106,14 +108,20 @@ type task struct {
 	terminal bool
 	begun    time.Time
 	outcome  *journal.Outcome // of the run, once it has ended
+	// tokenLeft is the life, in seconds, that the credentials had then.
+	tokenLeft *float64
 }
 
 func runUpload(ctx context.Context, name string, args []string, o uploadOptions, s std) error {
 	t := &task{name: name, o: o, std: s, begun: time.Now()}
-	if err := t.resolve(ctx, args); err != nil {
+	if err := o.unattended.check(); err != nil {
 		return err
 	}
-	return t.run(ctx)
+	err := t.resolve(ctx, args)
+	if err == nil {
+		err = t.run(ctx)
+	}
+	return t.reported(err)
 }
 
 // resolve turns arguments and flags into a task, or into a mistake.
