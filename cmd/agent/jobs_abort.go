@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,9 +67,12 @@ const (
 
 // abort ends the open uploads, with the connection that the job's command makes.
 func (v *jobView) abort(ctx context.Context, sh shelf, s std) error {
-	c, err := v.connect(ctx, sh.name, s)
+	c, err := connectAs(ctx, sh, s, v.command.Args)
 	if err != nil {
 		return err
+	}
+	if c == nil {
+		return &dest.Mistake{Msg: "the command of job " + v.id + " has no destination", Hint: "see: " + sh.name + " jobs show " + v.id}
 	}
 	if c.endpoint != v.job.Endpoint || c.dest.Bucket != v.job.Bucket {
 		return &dest.Mistake{Msg: fmt.Sprintf("job %s is of bucket %s at %s; here its command leads to %s at %s",
@@ -136,9 +138,10 @@ func discardAll(ctx context.Context, store *s3store.Store, db *journal.DB) (n in
 	return n, db.Flush(ctx)
 }
 
-// connect makes the connection that the job's command makes.
-func (v *jobView) connect(ctx context.Context, name string, s std) (*connection, error) {
-	cmd, rest, err := rootCommand(name, s).Find(v.command.Args)
+// connectAs makes the connection that a command makes; nil where it has no
+// destination.
+func connectAs(ctx context.Context, sh shelf, s std, command []string) (*connection, error) {
+	cmd, rest, err := rootCommand(sh.name, s).Find(command)
 	if err != nil {
 		return nil, err
 	}
@@ -153,11 +156,12 @@ func (v *jobView) connect(ctx context.Context, name string, s std) (*connection,
 	}
 	o := connectionOptions{
 		bucket: flag("bucket"), endpoint: flag("endpoint"), region: flag("region"), profile: flag("profile"),
-		credentials: flag("credentials"), envFile: flag("env-file"), issuer: flag("issuer"), stateDir: filepath.Dir(filepath.Dir(v.dir)),
+		credentials: flag("credentials"), envFile: flag("env-file"), process: flag("credential-process"), issuer: flag("issuer"),
+		stateDir: sh.state,
 	}
 	args := cmd.Flags().Args()
-	if len(args) == 0 {
-		return nil, &dest.Mistake{Msg: "the command of job " + v.id + " has no destination", Hint: "see: " + name + " jobs show " + v.id}
+	if len(args) == 0 || cmd.Flag("endpoint") == nil {
+		return nil, nil
 	}
 	return connect(ctx, o, args[len(args)-1], 4)
 }

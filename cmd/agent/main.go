@@ -95,7 +95,7 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &dest.Mistake{Msg: err.Error(), Hint: "see '" + c.CommandPath() + " --help'"}
 	})
-	cmd.AddCommand(uploadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), jobsCommand(name, s))
+	cmd.AddCommand(uploadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s))
 	return cmd
 }
 
