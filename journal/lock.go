@@ -16,6 +16,8 @@ const (
 	suspectName = "journal.db.suspect" // the last holder met a fault in it
 	damagedName = "journal.db.damaged-"
 	holderName  = "run.json"
+	commandName = "job.json"
+	outcomeName = "last.json"
 )
 
 // errHeld is what tryLock says of a file another descriptor has locked.

@@ -23,6 +23,7 @@ const (
 	exitDifferent   = 3
 	exitCredentials = 4
 	exitUnreachable = 5
+	exitStopped     = 6
 	exitRefused     = 7
 	exitLocal       = 8
 	exitBusy        = 75
@@ -36,11 +37,12 @@ const exitHelp = `Exit codes:
   3    verify found differences
   4    credentials were needed and none came
   5    the store could not be reached for as long as --patience says
+  6    stopped on purpose, and work is left (--max-duration)
   7    refused for good: bucket, right, signature or TLS
   8    local fault: journal or disk
   75   another run holds this job
   129, 130, 143   ended by SIGHUP, SIGINT (^C) or SIGTERM
-After 1, 4, 5, 8, 75 and signals the same command goes on where it was.`
+After 1, 4, 5, 6, 8, 75 and signals the same command goes on where it was.`
 
 // shownError is one that was reported already; only its code is left to give.
 type shownError struct {
@@ -71,6 +73,8 @@ func exitCode(err error) int {
 		return exitUnreachable
 	case errors.Is(err, transfer.ErrRefused):
 		return exitRefused
+	case errors.Is(err, transfer.ErrStopped):
+		return exitStopped
 	case errors.Is(err, transfer.ErrLocal):
 		return exitLocal
 	case errors.As(err, &platform):

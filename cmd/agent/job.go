@@ -33,6 +33,7 @@ type session struct {
 	stopper *stopper
 	waiter  *waiter
 
+	collector  collector
 	unverified atomic.Int64 // objects whose answer carried no checksum
 }
 
@@ -49,6 +50,9 @@ func (t *task) run(ctx context.Context) error {
 	defer s.slow.CloseIdle()
 	s.job = t.newJob()
 	s.dir = filepath.Join(t.state, "jobs", s.job.ID)
+	if err := t.std.mayRun(s.job); err != nil {
+		return err
+	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -61,6 +65,7 @@ func (t *task) run(ctx context.Context) error {
 	if ferr := s.sink.Finish(code); ferr != nil && code == exitDone {
 		code = exitLocal
 	}
+	s.remember(code, err)
 	if cerr := s.log.Close(); cerr != nil && code == exitDone && t.o.logFile != "" {
 		s.sink.Error("the log is incomplete: "+cerr.Error(), "")
 	}
@@ -124,6 +129,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
 		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel, "part_size", s.o.partSize.String(),
 		"memory", s.o.memory.String(), "checksum", s.checksum.String(), "state", s.dir, "pid", os.Getpid())
+	s.describe()
 	return nil
 }
 
@@ -145,6 +151,7 @@ func (s *session) event(e transfer.Event) {
 	if e.Kind == transfer.Done && !e.Verified {
 		s.unverified.Add(1)
 	}
+	s.collector.event(e, s.redact.String)
 	s.sink.Event(e)
 	s.log.Event(e)
 }
@@ -157,6 +164,7 @@ func (s *session) transfer(ctx context.Context) error {
 	})
 	defer unwatch()
 	s.stopper = stopper
+	defer s.limit(stopper)()
 	s.store = s3store.New(s3store.Options{
 		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: &hushed{Provider: s.provider, redact: s.redact},
 		HTTP: s.http, SlowHTTP: s.slow, Parallel: s.o.parallel, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
@@ -318,6 +326,11 @@ func (s *session) ended(err error) int {
 		s.log.Warn("stopped by a signal", "code", sig)
 		s.sink.Error("stopped before everything was "+map[bool]string{false: "sent", true: "fetched"}[s.down != nil], goesOn)
 		return sig
+	}
+	if s.outOfTime(err) {
+		s.log.Warn("stopped by --max-duration")
+		s.sink.Error("stopped after --max-duration "+s.o.unattended.maxDuration.String()+", before everything was sent", goesOn)
+		return exitStopped
 	}
 	var shown *shownError
 	if err != nil && !errors.As(err, &shown) {

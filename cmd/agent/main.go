@@ -34,19 +34,22 @@ var version = "dev"
 
 func main() {
 	noCoreDumps()
-	os.Exit(run(context.Background(), os.Args, std{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(context.Background(), os.Args, std{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
 
-// std are the process's streams.
+// std are the process's streams, and what it was called with.
 type std struct {
 	in       io.Reader
 	out, err io.Writer
+	args     []string // after the program's name
+	job      string   // the only one that may be run, "" for any: see 'jobs resume'
 }
 
 func run(ctx context.Context, args []string, s std) int {
 	name := invoked(args)
+	s.args = args[min(1, len(args)):]
 	cmd := rootCommand(name, s)
-	cmd.SetArgs(args[min(1, len(args)):])
+	cmd.SetArgs(s.args)
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
@@ -97,7 +100,7 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &dest.Mistake{Msg: err.Error(), Hint: "see '" + c.CommandPath() + " --help'"}
 	})
-	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s))
+	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s))
 	return cmd
 }
 

@@ -38,8 +38,8 @@ import (
 //	object KEY             prints an object
 //	requests OP...         prints "op key status" of $DEST's requests, in order of their ends, since the last 'requests'
 //	json                   checks that stdout is one JSON object a line
-//	jobid LOG              sets $JOB to the ID of the job that wrote the log
-//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer: see their comments
+//	jobof LOG              sets $JOB to the ID of the job that wrote the log
+//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer, hold, release, begun, jobid, older, jsonlines: see their comments
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "-role", "platform").withToken()
@@ -62,7 +62,8 @@ func TestScripts(t *testing.T) {
 			"objects": r.scriptObjects, "object": r.scriptObject, "requests": r.scriptRequests,
 			"fifo": scriptFifo, "socket": scriptSocket, "rawname": scriptRawName, "tmpfs": scriptTmpfs,
 			"corrupt": scriptCorrupt, "json": scriptJSON, "repeat": scriptRepeat,
-			"jobid": scriptJobID, "mode": scriptMode, "mkfile": scriptMkfile, "mkpaste": r.scriptMkpaste, "mkissuer": r.scriptMkissuer,
+			"jobof": scriptJobOf, "mode": scriptMode, "mkfile": scriptMkfile, "mkpaste": r.scriptMkpaste, "mkissuer": r.scriptMkissuer,
+			"hold": scriptHold, "release": scriptRelease, "begun": r.scriptBegun, "jobid": scriptJobID, "older": scriptOlder, "jsonlines": scriptJSONLines,
 		},
 	})
 }
@@ -258,8 +259,8 @@ func scriptCorrupt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// scriptJobID finds a job's ID in its log.
-func scriptJobID(ts *testscript.TestScript, _ bool, args []string) {
+// scriptJobOf finds a job's ID in its log.
+func scriptJobOf(ts *testscript.TestScript, _ bool, args []string) {
 	m := regexp.MustCompile(`\bjob=(\S+)`).FindStringSubmatch(ts.ReadFile(args[0]))
 	if m == nil {
 		ts.Fatalf("no job in %s", args[0])

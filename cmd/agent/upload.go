@@ -17,6 +17,7 @@ import (
 
 	"agent/cmd/internal/dest"
 	"agent/cmd/internal/show"
+	"agent/journal"
 	"agent/transfer"
 )
 
@@ -25,6 +26,7 @@ type uploadOptions struct {
 	connection connectionOptions
 	filter     filterOptions
 	manifestOptions
+	unattended unattendedOptions
 
 	allFiles, noFollow  bool
 	dirMarkers          string
@@ -47,6 +49,7 @@ func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.connection.addFlags(cmd)
 	o.filter.addFlags(cmd)
 	o.manifestOptions.addFlags(cmd)
+	o.unattended.addFlags(cmd)
 	o.partSize, o.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
@@ -109,14 +112,22 @@ type task struct {
 	take     *selection
 	checksum transfer.Checksum
 	terminal bool
+	begun    time.Time
+	outcome  *journal.Outcome // of the run, once it has ended
+	// tokenLeft is the life, in seconds, that the credentials had then.
+	tokenLeft *float64
 }
 
 func runUpload(ctx context.Context, name string, args []string, o uploadOptions, s std) error {
-	t := &task{name: name, o: o, std: s}
-	if err := t.resolve(ctx, args); err != nil {
+	t := &task{name: name, o: o, std: s, begun: time.Now()}
+	if err := o.unattended.check(); err != nil {
 		return err
 	}
-	return t.run(ctx)
+	err := t.resolve(ctx, args)
+	if err == nil {
+		err = t.run(ctx)
+	}
+	return t.reported(err)
 }
 
 // resolve turns arguments and flags into a task, or into a mistake.

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agent/cmd/internal/dest"
+	"agent/cmd/internal/show"
+	"agent/journal"
+)
+
+func jobsRemoveCommand(name string, s std) *cobra.Command {
+	var o jobsOptions
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "remove ID",
+		Short: "Forget a job: its journal, log and all in its folder",
+		Long: `Removes the folder of a job that nobody runs. Nothing is removed from the store;
+the same command later compares its files with what is stored.
+
+A job with open uploads is not removed: what of them is stored would be lost, and
+still be in the bucket. End them first (abort), or use --force, which names them.`,
+		Example: fmt.Sprintf("  %[1]s jobs remove 6kuw", name),
+		Args:    one,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sh, err := o.shelf(name)
+			if err != nil {
+				return err
+			}
+			v, err := sh.find(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if v.busy {
+				return v.heldError()
+			}
+			if n := len(v.glance.Uploads); n > 0 && !force {
+				return &dest.Mistake{Msg: fmt.Sprintf("job %s has %d open uploads", v.id, n),
+					Hint: fmt.Sprintf("finish it (%[1]s jobs resume %[2]s), end them (%[1]s jobs abort %[2]s), or leave them in the bucket with --force", name, v.id)}
+			}
+			if v.fault != nil && !force {
+				return &dest.Mistake{Msg: fmt.Sprintf("whether job %s has open uploads can't be read: %v", v.id, v.fault), Hint: "--force removes it all the same"}
+			}
+			if err := journal.Erase(cmd.Context(), v.dir); err != nil {
+				return err
+			}
+			for _, u := range v.glance.Uploads {
+				fmt.Fprintf(s.err, "left in the bucket: %s, upload %s\n", show.Clean(u.Key), show.Clean(u.ID))
+			}
+			fmt.Fprintf(s.err, "removed job %s: %s\n", v.id, show.Clean(v.what()))
+			return nil
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().BoolVar(&force, "force", false, "also with open uploads, which stay in the bucket")
+	return cmd
+}
+
+func jobsPruneCommand(name string, s std) *cobra.Command {
+	var o jobsOptions
+	var dry bool
+	older := span(90 * 24 * time.Hour)
+	cmd := &cobra.Command{
+		Use:   "prune",
+		Short: "Forget finished jobs that have not been run for long",
+		Long: `Removes the folders of finished jobs whose last run was longer ago than
+--older-than. Unfinished and running jobs stay, and nothing is removed from the
+store.`,
+		Example: fmt.Sprintf("  %[1]s jobs prune --older-than 90d --dry-run", name),
+		Args:    none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			sh, err := o.shelf(name)
+			if err != nil {
+				return err
+			}
+			jobs, err := sh.all(cmd.Context())
+			if err != nil {
+				return err
+			}
+			verb, n, sum := "removed", 0, int64(0)
+			if dry {
+				verb = "would remove"
+			}
+			for _, v := range jobs {
+				if state, _ := v.state(); state != jobFinished || time.Since(v.seen()) < time.Duration(older) || len(v.glance.Uploads) > 0 {
+					continue
+				}
+				if !dry {
+					if err := journal.Erase(cmd.Context(), v.dir); errors.Is(err, journal.ErrBusy) {
+						continue // it was started just now
+					} else if err != nil {
+						return err
+					}
+				}
+				n++
+				sum += v.disk
+				fmt.Fprintf(s.err, "%s job %s, %s: %s\n", verb, v.id, ago(v.seen(), time.Now()), show.Clean(v.what()))
+			}
+			fmt.Fprintf(s.err, "%s %s, %s\n", verb, jobCount(n), show.Bytes(sum))
+			return nil
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().Var(&older, "older-than", "how long ago the last run must be, e.g. 90d, 12h")
+	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "print what would be removed; remove nothing")
+	return cmd
+}
+
+func jobCount(n int) string {
+	if n == 1 {
+		return "1 job"
+	}
+	return show.Count(n) + " jobs"
+}

@@ -1,0 +1,88 @@
+package journal
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Command is how a job was run last: enough to run it again, and what is known
+// of it while another agent holds the journal. Never a secret is in it.
+type Command struct {
+	Job
+	Destination string            `json:"destination"`           // s3://bucket/prefix
+	Args        []string          `json:"arguments"`             // after the program's name
+	LeftOut     []string          `json:"left_out,omitempty"`    // flags that are not among Args, because their values may be secret
+	Dir         string            `json:"directory"`             // where it was run
+	Env         map[string]string `json:"environment,omitempty"` // settings, no secrets
+	Version     string            `json:"version,omitempty"`     // of the agent
+}
+
+// Outcome is how a job's last run ended. A run that was killed leaves none, and
+// its Holder instead.
+type Outcome struct {
+	Exit    int       `json:"exit_code"`
+	Started time.Time `json:"start"`
+	Ended   time.Time `json:"end"`
+	Error   string    `json:"error,omitempty"` // what ended it, beside single files
+	Sums
+
+	Failures []Failure `json:"failures,omitempty"` // the first ten
+	Warnings []string  `json:"warnings,omitempty"` // likewise
+}
+
+// Sums are what one run has done and what it left.
+type Sums struct {
+	FilesSent   int64 `json:"files_sent"`
+	FilesThere  int64 `json:"files_there"`
+	FilesFailed int64 `json:"files_failed"`
+	FilesLeft   int64 `json:"files_left"`
+	BytesSent   int64 `json:"bytes_sent"` // over the wire, repetitions too
+	BytesThere  int64 `json:"bytes_there"`
+	BytesSaved  int64 `json:"bytes_saved"` // of begun files, stored by earlier runs
+	BytesFailed int64 `json:"bytes_failed"`
+	BytesLeft   int64 `json:"bytes_left"`
+	Scanned     bool  `json:"scanned"`  // the scan had ended: else more is left than is known
+	Progress    bool  `json:"progress"` // something is stored now that was not before
+}
+
+// Failure is one file that failed.
+type Failure struct {
+	Key   string `json:"key,omitempty"`
+	Path  string `json:"path,omitempty"`
+	Error string `json:"error"`
+}
+
+// WriteCommand replaces what is told in dir of the command.
+func WriteCommand(dir string, c Command) error { return tell(filepath.Join(dir, commandName), c) }
+
+// ReadCommand reads what WriteCommand wrote.
+func ReadCommand(dir string) (Command, error) { return hear[Command](filepath.Join(dir, commandName)) }
+
+// WriteOutcome replaces what is told in dir of the last run.
+func WriteOutcome(dir string, o Outcome) error { return tell(filepath.Join(dir, outcomeName), o) }
+
+// ReadOutcome reads what WriteOutcome wrote.
+func ReadOutcome(dir string) (Outcome, error) { return hear[Outcome](filepath.Join(dir, outcomeName)) }
+
+// tell replaces path, never half. It makes no folder: one that was removed
+// meanwhile stays so.
+func tell(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".tmp", append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+func hear[T any](path string) (v T, err error) {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &v)
+	}
+	return v, err
+}
