@@ -23,6 +23,7 @@ type connectionOptions struct {
 	credentials                       string // the one kind of source to use; "" for all
 	envFile, process, issuer          string // "" for the environment's
 	stateDir                          string
+	limiter                           *s3store.Limiter // no flag: of whoever has --limit; nil for none
 }
 
 func (o *connectionOptions) addFlags(cmd *cobra.Command) {
@@ -104,7 +105,7 @@ func (c *connection) settle(ctx context.Context, conns int) error {
 		return err
 	}
 	c.bundle = settings.CABundle
-	if c.http, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: c.bundle, MaxConns: conns}); err != nil {
+	if c.http, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: c.bundle, MaxConns: conns, Limit: c.o.limiter}); err != nil {
 		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
 	}
 	if c.endpoint, err = cleanEndpoint(firstOf(c.o.endpoint, settings.Endpoint, c.login.Place.Endpoint)); err != nil {

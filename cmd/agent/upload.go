@@ -23,6 +23,7 @@ import (
 // uploadOptions are the flags of upload. Zero values mean what the help says.
 type uploadOptions struct {
 	connection connectionOptions
+	limitOptions
 
 	allFiles, noFollow  bool
 	dirMarkers          string
@@ -43,6 +44,7 @@ type uploadOptions struct {
 
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.connection.addFlags(cmd)
+	o.limitOptions.addFlags(cmd)
 	o.partSize, o.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
@@ -132,6 +134,7 @@ func (t *task) resolve(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	t.o.connection.limiter = t.o.limiter()
 	if t.connection, err = connect(ctx, t.o.connection, destination, t.o.parallel*4+4); err != nil {
 		return err
 	}
