@@ -272,9 +272,9 @@ func (c *connection) fetch(ctx context.Context, name string) (aws.Credentials, e
 func (c *connection) prints(src creds.Source) bool {
 	switch src.(type) {
 	case creds.Environment:
-		return c.o.credentials != ""
+		return c.o.named("credentials", c.o.credentials)
 	case *creds.Chain:
-		return c.o.credentials != "" || c.o.profile != ""
+		return c.o.named("credentials", c.o.credentials) || c.o.named("profile", c.o.profile)
 	}
 	return true
 }

@@ -87,12 +87,10 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetOut(s.out)
 	cmd.SetErr(s.err)
 	cmd.SetVersionTemplate("{{.Version}}\n")
-	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.SuggestionsMinimumDistance = 2
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &dest.Mistake{Msg: err.Error(), Hint: "see '" + c.CommandPath() + " --help'"}
-	})
-	cmd.AddCommand(uploadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s))
+	cmd.SetFlagErrorFunc(flagMistake)
+	cmd.PersistentPreRunE = configure
+	cmd.AddCommand(uploadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), configCommand(name, s))
 	return cmd
 }
 
