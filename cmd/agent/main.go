@@ -77,6 +77,10 @@ func rootCommand(name string, s std) *cobra.Command {
 		Long: "Sends directories to S3 by parallel multipart uploads, and remembers every part.\n" +
 			"When credentials expire it waits for new ones and goes on; after any\n" +
 			"interruption the same command goes on from the last part.\n\n" + exitHelp,
+		Example: fmt.Sprintf(`  %[1]s login my-workspace
+  %[1]s upload ./dataset my-workspace/dataset
+  %[1]s creds show my-workspace
+  source <(%[1]s completion bash)`, name),
 		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -91,6 +95,8 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetFlagErrorFunc(flagMistake)
 	cmd.PersistentPreRunE = configure
 	cmd.AddCommand(uploadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), configCommand(name, s))
+	cmd.AddCommand(moreCommands()...)
+	completions(cmd)
 	return cmd
 }
 
