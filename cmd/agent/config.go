@@ -84,7 +84,7 @@ func settingsOf(root *cobra.Command) []string {
 func loadConfig(root *cobra.Command) (*config.File, error) {
 	path, given, err := configFile()
 	if err != nil && !given {
-		return &config.File{}, nil //nolint:nilerr // no place for a file: so there is none
+		return &config.File{}, nil // no place for a file: so there is none
 	}
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func configMistake(err error) error {
 //
 // args are those the command is about to get: cobra hands the same slice to it.
 func configure(cmd *cobra.Command, args []string) error {
-	if !configurable(cmd) {
+	if !configurable(cmd) || cmd.Annotations[settlesItself] != "" {
 		return nil
 	}
 	f, err := loadConfig(cmd.Root())
@@ -139,6 +139,10 @@ func configure(cmd *cobra.Command, args []string) error {
 	_, err = settle(cmd, f, args)
 	return err
 }
+
+// settlesItself marks a command that calls settle, because it has something to
+// say about what is wrong.
+const settlesItself = "settles itself"
 
 // configurable reports whether a command has any settings.
 func configurable(cmd *cobra.Command) bool {

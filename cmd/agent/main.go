@@ -94,7 +94,7 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(flagMistake)
 	cmd.PersistentPreRunE = configure
-	cmd.AddCommand(uploadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), configCommand(name, s))
+	cmd.AddCommand(uploadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), configCommand(name, s), doctorCommand(name, s))
 	cmd.AddCommand(moreCommands()...)
 	completions(cmd)
 	return cmd

@@ -62,8 +62,8 @@ func TestLimitHolds(t *testing.T) {
 	for _, rate := range []int64{1 << 10, 10_000, 300 << 10, 10 << 20, 40 << 20, 1 << 30} {
 		for _, bodies := range []int{1, 36} {
 			for _, piece := range []int{700, 16 << 10, 128 << 10} {
-				if rate > 1<<28 && piece < 16<<10 {
-					continue // a million reads
+				if rate > 1<<28 && piece < 128<<10 {
+					continue // half a million reads
 				}
 				t.Run(fmt.Sprintf("%d/%d/%d", rate, bodies, piece), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
