@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install demo test test-long lint vet bench clean
+.PHONY: build install man demo test test-long lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -21,6 +21,10 @@ PREFIX ?= $(HOME)/.local
 install: bin/agent
 	install -d "$(PREFIX)/bin"
 	install -m 755 bin/agent "$(PREFIX)/bin/agent"
+
+# A manual page for every command: man -l man/agent-upload.1
+man:
+	go run -tags man -ldflags "$(LDFLAGS)" ./cmd/agent man man
 
 # Uploads a small dataset to a local platform whose tokens live seconds, is
 # killed on the way, goes on, and checks every byte.
@@ -42,7 +46,7 @@ bench: build
 	go run ./bench -agent bin/agent
 
 vet:
-	go vet -tags long ./...
+	go vet -tags long,man ./...
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
 	$(SANDBOX) go vet ./...
@@ -52,4 +56,4 @@ lint:
 	$(SANDBOX) golangci-lint run -c ../../.golangci.yml
 
 clean:
-	rm -rf bin bench/out
+	rm -rf bin man bench/out

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"agent/cmd/internal/dest"
 	"agent/creds"
@@ -23,10 +24,20 @@ type connectionOptions struct {
 	credentials                       string // the one kind of source to use; "" for all
 	envFile, process, issuer          string // "" for the environment's
 	stateDir                          string
+	limiter                           *s3store.Limiter // no flag: of whoever has --limit; nil for none
+	flags                             *pflag.FlagSet   // that set them; nil where none did
+}
+
+// named reports whether a flag of that value was given on the command line, or
+// by the destination that is named there. Whoever names a source of credentials
+// means it; one that variables or the general part of the file name is only there.
+func (o *connectionOptions) named(flag, value string) bool {
+	return value != "" && (o.flags == nil || o.flags.Changed(flag))
 }
 
 func (o *connectionOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
+	o.flags = f
 	f.StringVar(&o.bucket, "bucket", "", "bucket of workspace/path `name` (default: "+variable("BUCKET")+", else the login's, else "+defaultBucket+")")
 	f.StringVar(&o.endpoint, "endpoint", "", "`URL` of the store (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, the login's, else AWS)")
 	f.StringVar(&o.region, "region", "", "region `name` (default: AWS_REGION, the profile's, the login's, else "+defaultRegion+")")
@@ -121,7 +132,7 @@ func (c *connection) settle(ctx context.Context, conns int) error {
 		return err
 	}
 	c.bundle = settings.CABundle
-	if c.http, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: c.bundle, MaxConns: conns}); err != nil {
+	if c.http, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: c.bundle, MaxConns: conns, Limit: c.o.limiter}); err != nil {
 		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
 	}
 	if c.endpoint, err = cleanEndpoint(firstOf(c.o.endpoint, settings.Endpoint, c.login.Place.Endpoint)); err != nil {

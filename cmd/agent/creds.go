@@ -272,13 +272,13 @@ func (c *connection) fetch(ctx context.Context, name string) (aws.Credentials, e
 func (c *connection) printable() []creds.Source {
 	var first, last []creds.Source
 	for _, src := range c.sources {
-		named := c.o.credentials != ""
+		named := c.o.named("credentials", c.o.credentials)
 		switch src.(type) {
 		case creds.Environment:
 		case *creds.Chain:
-			named = named || c.o.profile != ""
+			named = named || c.o.named("profile", c.o.profile)
 		case creds.EnvFile:
-			if !named && c.o.envFile == "" {
+			if !named && !c.o.named("env-file", c.o.envFile) {
 				last = append(last, src)
 				continue
 			}

@@ -85,6 +85,10 @@ func rootCommand(name string, s std) *cobra.Command {
 		Long: "Sends directories to S3 by parallel multipart uploads, and remembers every part.\n" +
 			"When credentials expire it waits for new ones and goes on; after any\n" +
 			"interruption the same command goes on from the last part.\n\n" + exitHelp,
+		Example: fmt.Sprintf(`  %[1]s login my-workspace
+  %[1]s upload ./dataset my-workspace/dataset
+  %[1]s creds show my-workspace
+  source <(%[1]s completion bash)`, name),
 		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -95,12 +99,14 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetOut(s.out)
 	cmd.SetErr(s.err)
 	cmd.SetVersionTemplate("{{.Version}}\n")
-	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.SuggestionsMinimumDistance = 2
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &dest.Mistake{Msg: err.Error(), Hint: "see '" + c.CommandPath() + " --help'"}
-	})
-	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s))
+	cmd.SetFlagErrorFunc(flagMistake)
+	cmd.PersistentPreRunE = configure
+	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s),
+		loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s),
+		configCommand(name, s), doctorCommand(name, s))
+	cmd.AddCommand(moreCommands()...)
+	completions(cmd)
 	return cmd
 }
 

@@ -27,6 +27,7 @@ type uploadOptions struct {
 	filter     filterOptions
 	manifestOptions
 	unattended unattendedOptions
+	limitOptions
 
 	allFiles, noFollow  bool
 	dirMarkers          string
@@ -50,6 +51,7 @@ func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.filter.addFlags(cmd)
 	o.manifestOptions.addFlags(cmd)
 	o.unattended.addFlags(cmd)
+	o.limitOptions.addFlags(cmd)
 	o.partSize, o.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
@@ -149,6 +151,7 @@ func (t *task) resolve(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	t.o.connection.limiter = t.o.limiter()
 	if t.connection, err = connect(ctx, t.o.connection, destination, t.o.parallel*4+4); err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type HTTPOptions struct {
 	HeaderTimeout time.Duration       // from the end of a request to the answer's header; 60 s when 0
 	WriteTimeout  time.Duration       // how long not one byte of a request may leave; 60 s when 0
 	IdleTimeout   time.Duration       // how long an unused connection is kept; 90 s when 0
+	Limit         *Limiter            // of the bytes a second of all bodies; nil for none. Clients may share one
 	Getenv        func(string) string // for HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in either case; os.Getenv when nil
 }
 
@@ -39,6 +40,7 @@ type HTTPClient struct {
 	client  *http.Client
 	setUp   func(*http.Transport)
 	secrets []string // of the proxies; never to be shown
+	limit   *Limiter // nil for none
 	proxied func(*url.URL) (*url.URL, error)
 }
 
@@ -57,7 +59,7 @@ func NewHTTPClient(o HTTPOptions) (*HTTPClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &HTTPClient{secrets: secrets, proxied: proxied, setUp: func(t *http.Transport) { o.setUp(t, roots, proxied) }}
+	h := &HTTPClient{secrets: secrets, proxied: proxied, limit: o.Limit, setUp: func(t *http.Transport) { o.setUp(t, roots, proxied) }}
 	t := &http.Transport{}
 	h.setUp(t)
 	h.client = &http.Client{
@@ -146,14 +148,21 @@ type guarded struct {
 func (g guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	// smithy leaves the version empty, and net/http waits for 100-continue only
 	// in 1.1: without it the early refusal of a body is lost in a reset.
-	if req.ProtoMajor == 0 {
+	limit := g.client.limit
+	if req.ProtoMajor == 0 || limit != nil {
 		again := *req
 		again.Proto, again.ProtoMajor, again.ProtoMinor = "HTTP/1.1", 1, 1
 		req = &again
 	}
+	if limit != nil {
+		limit.request(req)
+	}
 	resp, err := g.Transport.RoundTrip(req)
 	if err != nil {
 		return nil, g.client.redact(err)
+	}
+	if limit != nil {
+		limit.answer(req.Context(), resp)
 	}
 	// Over plain http the proxy's refusal comes as if it were the store's.
 	if resp.StatusCode == http.StatusProxyAuthRequired {
