@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -132,7 +131,7 @@ func completeRemote(ctx context.Context, cmd *cobra.Command, f *config.File, wor
 	if err != nil {
 		return nil
 	}
-	store := s3store.New(s3store.Options{Bucket: c.dest.Bucket, Region: c.region, Endpoint: c.endpoint, Credentials: &fixedCredentials{set: got},
+	store := s3store.New(s3store.Options{Bucket: c.dest.Bucket, Region: c.region, Endpoint: c.endpoint, Credentials: &oneSet{c: got},
 		HTTP: c.http, Parallel: 1, Prefix: prefix, Patience: completePatience, FirstPatience: completePatience, KeyPatience: time.Millisecond})
 	names, err := store.Children(ctx, prefix)
 	if err != nil {
@@ -172,34 +171,6 @@ func (c *connection) anyCredentials(ctx context.Context) (aws.Credentials, error
 	}
 	return aws.Credentials{}, &creds.NoneError{Asked: asked}
 }
-
-// fixedCredentials are one set, and no other after it.
-type fixedCredentials struct {
-	set  aws.Credentials
-	dead bool
-}
-
-var errNoOther = errors.New("these credentials were refused")
-
-func (c *fixedCredentials) Retrieve(context.Context) (aws.Credentials, error) {
-	if c.dead {
-		return aws.Credentials{}, errNoOther
-	}
-	return c.set, nil
-}
-
-func (c *fixedCredentials) Wait(ctx context.Context) (aws.Credentials, error) { return c.Retrieve(ctx) }
-
-func (c *fixedCredentials) Another(ctx context.Context, _ string, _ bool) (aws.Credentials, error) {
-	return c.Retrieve(ctx)
-}
-
-func (c *fixedCredentials) Invalidate(string, string) { c.dead = true }
-
-// ServerTime is of no use: the set is not held for long.
-func (*fixedCredentials) ServerTime(time.Time) {}
-
-var _ s3store.Credentials = (*fixedCredentials)(nil)
 
 func readCompletions(path string) ([]string, bool) {
 	fi, err := os.Stat(path)

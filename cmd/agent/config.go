@@ -153,7 +153,7 @@ func configurable(cmd *cobra.Command) bool {
 
 // settle does what configure is for, and says where each setting comes from.
 func settle(cmd *cobra.Command, f *config.File, args []string) (map[string]config.Origin, error) {
-	name, err := named(cmd, f, args)
+	name, err := useNamed(cmd, f, args)
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +165,9 @@ func settle(cmd *cobra.Command, f *config.File, args []string) (map[string]confi
 	return origins, configMistake(err)
 }
 
-// named replaces NAME:path among args, and says which destination that is: two
+// useNamed replaces NAME:path among args, and says which destination that is: two
 // would need two endpoints.
-func named(cmd *cobra.Command, f *config.File, args []string) (used string, _ error) {
+func useNamed(cmd *cobra.Command, f *config.File, args []string) (used string, _ error) {
 	if cmd.Flags().Lookup("endpoint") == nil {
 		return "", nil
 	}

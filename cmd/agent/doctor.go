@@ -182,7 +182,7 @@ func (d *doctor) checkStore(ctx context.Context, args []string) {
 	if !ok || !reached {
 		return
 	}
-	store := s3store.New(s3store.Options{Bucket: c.dest.Bucket, Region: c.region, Endpoint: c.endpoint, Credentials: &fixedCredentials{set: got},
+	store := s3store.New(s3store.Options{Bucket: c.dest.Bucket, Region: c.region, Endpoint: c.endpoint, Credentials: &oneSet{c: got},
 		HTTP: c.http, Parallel: 1, Prefix: c.dest.Prefix, Patience: doctorPatience, FirstPatience: doctorPatience, KeyPatience: 1})
 	if _, err := store.Children(ctx, c.dest.Prefix); err != nil {
 		d.fault("list", withoutKey(err))

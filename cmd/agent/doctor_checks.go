@@ -233,7 +233,7 @@ func (d *doctor) judgeLife(c *connection, src creds.Source, set aws.Credentials)
 	case !set.CanExpire:
 		d.good("credentials", "%s, end not known", text)
 	case left < doctorLife && (!ok || !r.Renews()):
-		d.bad("credentials", fmt.Sprintf("get new ones soon: %s creds paste %s", d.name, c.pasteArgument()), "%s, only %s left", text, show.Duration(left))
+		d.bad("credentials", fmt.Sprintf("get new ones soon: %s creds paste %s", d.name, c.pasteArguments()), "%s, only %s left", text, show.Duration(left))
 	default:
 		d.good("credentials", "%s, %s left", text, show.Duration(left))
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"agent/cmd/internal/dest"
 	"agent/cmd/internal/joblog"
 	"agent/cmd/internal/prompt"
 	"agent/cmd/internal/show"
@@ -143,12 +142,9 @@ func (e *unlistable) hint() string {
 	return "the platform lets credentials list only what begins with the name of the workspace they were made for; '" + e.name + " creds show' tells which are used"
 }
 
-// key says which object or prefix is meant, without the slash at its end.
-func named(d dest.Dest) string { return strings.TrimSuffix(d.Prefix, "/") }
-
 // whole reports whether all of a bucket or a workspace is meant, and its name.
 func (c *connection) whole() (name string, all bool) {
-	switch at := named(c.dest); {
+	switch at := strings.TrimSuffix(c.dest.Prefix, "/"); {
 	case at == "":
 		return c.dest.Bucket, true
 	case at == c.scope, c.login.Place.Prefix != "" && at == strings.TrimSuffix(c.login.Place.Prefix, "/"), c.dest.Workspace != "" && c.dest.Prefix == c.dest.Workspace+"/":
