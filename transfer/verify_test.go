@@ -308,7 +308,7 @@ func TestVerifyEnds(t *testing.T) {
 	all := claims(t, store, files)
 	for _, sentinel := range []error{transfer.ErrUnreachable, transfer.ErrDenied} {
 		store.Fail = func(_ context.Context, op, key string) error {
-			if op == "List" && sentinel == transfer.ErrUnreachable {
+			if op == "List" && errors.Is(sentinel, transfer.ErrUnreachable) {
 				return nil
 			}
 			return sentinel

@@ -30,9 +30,9 @@ func (o *manifestOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.manifest, "manifest", "", "write a `FILE` with a JSON line for every stored file: path, key, size, checksum, ETag, time, URL")
 }
 
-// check refuses a place where no file can be written, or where it would be sent
+// checkManifest refuses a place where no file can be written, or where it would be sent
 // itself and differ from what is stored ever after, before anything is sent.
-func (o *manifestOptions) check(sources []transfer.Source) error {
+func (o *manifestOptions) checkManifest(sources []transfer.Source) error {
 	if o.manifest == "" {
 		return nil
 	}

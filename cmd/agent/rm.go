@@ -184,7 +184,7 @@ func (r *remover) agree(ctx context.Context) (done bool, _ error) {
 		return true, nil
 	}
 	term := r.std.asker()
-	if name, whole := r.connection.whole(); whole && r.o.job == "" { // a job's is what it stored, not what else is there
+	if name, whole := r.whole(); whole && r.o.job == "" { // a job's is what it stored, not what else is there
 		switch {
 		case r.o.yes && r.o.whole == name:
 			return false, nil

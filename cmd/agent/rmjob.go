@@ -84,7 +84,7 @@ type undoer struct {
 }
 
 func (u *undoer) run(ctx context.Context) error {
-	u.remover.pick, u.remover.gone = u.stored, u.forget
+	u.pick, u.gone = u.stored, u.forget
 	u.counting = true
 	if err := u.count(ctx); err != nil {
 		return err

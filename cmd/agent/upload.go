@@ -158,7 +158,7 @@ func (t *task) resolve(ctx context.Context, args []string) (err error) {
 	if t.files, err = dest.Sources(t.args, t.dest); err != nil {
 		return err
 	}
-	if err := t.o.manifestOptions.check(t.files); err != nil {
+	if err := t.o.checkManifest(t.files); err != nil {
 		return err
 	}
 	t.prefix = t.dest.Prefix

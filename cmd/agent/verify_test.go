@@ -57,6 +57,22 @@ func TestVerifyFinds(t *testing.T) {
 			if n := ops(r.requests(mark))["GetObject"]; n > 0 {
 				t.Errorf("%d objects were fetched", n)
 			}
+
+			// And all of them are deleted by a request for each thousand.
+			all, err := r.sb.Requests()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := r.run("rm", "-r", "-y", r.dest); e.code != 0 || len(r.objects()) > 0 {
+				t.Errorf("exit %d, %d objects remain\n%s", e.code, len(r.objects()), e.err)
+			}
+			now, err := r.sb.Requests()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ops(now[len(all):]); got["DeleteObjects"] != (n+999)/1000 || got["DeleteObject"] > 0 {
+				t.Errorf("it made %v", got)
+			}
 		})
 	}
 }
