@@ -42,7 +42,8 @@ func ReadNames(r io.Reader, zero bool) (*Names, error) {
 	b := bufio.NewReaderSize(r, scanNameMax+2)
 	for line := 1; ; line++ {
 		raw, err := b.ReadSlice(end)
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
 			if errors.Is(err, bufio.ErrBufferFull) {
 				err = fmt.Errorf("%w: it is longer than any path", ErrList)
 			}
@@ -61,12 +62,11 @@ func ReadNames(r io.Reader, zero bool) (*Names, error) {
 		if nerr := n.add(string(text)); nerr != nil {
 			return nil, fmt.Errorf("line %d: %w", line, nerr)
 		}
-		if err != nil {
-			break
+		if last {
+			n.sort()
+			return n, nil
 		}
 	}
-	n.sort()
-	return n, nil
 }
 
 func (n *Names) add(name string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -196,4 +197,27 @@ func TestScanLeavesOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A million names take 100 MB, as --files-from says.
+func TestNamesAreSmall(t *testing.T) {
+	const n = 200_000
+	var list strings.Builder
+	for i := range n {
+		fmt.Fprintf(&list, "scenes/2026/S2A_MSIL2A_20260101T000000/%08d/band_%02d_10m.tif\n", i*7919%n, i%13)
+	}
+	text := list.String()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	names, err := ReadNames(strings.NewReader(text), false)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := float64(after.HeapAlloc-before.HeapAlloc) / n
+	if err != nil || names.Len() != n || each > 100 {
+		t.Errorf("%d names at %.0f bytes each, %v", names.Len(), each, err)
+	}
+	runtime.KeepAlive(names)
+	runtime.KeepAlive(text)
+	t.Logf("%.0f bytes each, of which %d are the name", each, len(text)/n-1)
 }

@@ -6,6 +6,7 @@ package filter
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -74,7 +75,8 @@ func (l *List) Read(r io.Reader, name string) error {
 	b := bufio.NewReader(r)
 	for n := 1; ; n++ {
 		line, err := b.ReadBytes('\n')
-		if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns it bare
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
 			return err
 		}
 		text := clean(line, n == 1)
@@ -84,7 +86,7 @@ func (l *List) Read(r io.Reader, name string) error {
 				return fmt.Errorf("%s:%d: %q: %w", name, n, text, err)
 			}
 		}
-		if err != nil {
+		if end {
 			return nil
 		}
 	}

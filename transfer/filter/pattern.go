@@ -11,7 +11,7 @@ var (
 	ErrEmpty     = errors.New("the pattern is empty")
 	ErrBracket   = errors.New("a [ has no ], or names no class of characters")
 	ErrBackslash = errors.New("nothing follows the last \\")
-	ErrDots      = errors.New("no path has a part that is empty, . or ..")
+	ErrDots      = errors.New("no path has . or .. or nothing for a part")
 )
 
 // pattern is one gitignore pattern, without the '!' that may lead it.
