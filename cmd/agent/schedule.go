@@ -276,7 +276,7 @@ func plannedSchedule(sh shelf, name string, args []string, o scheduleOptions, s 
 	if !has("status-file") {
 		extra = append(extra, "--status-file="+sc.status)
 	}
-	sc.args = append(extra, unwords(all)...)
+	sc.args = slices.Concat(extra, unwords(all))
 	if slices.ContainsFunc(append(slices.Clone(sc.args), sc.dir), func(a string) bool { return strings.ContainsAny(a, "\n\r\x00") }) {
 		return nil, &dest.Mistake{Msg: "there is a line end in the command", Hint: "neither cron nor systemd can keep it: rename what has it"}
 	}
