@@ -5,7 +5,7 @@ import "testing"
 func TestNearest(t *testing.T) {
 	flags := []string{"part-size", "parallel", "patience", "profile", "quiet", "dry-run", "no-follow-symlinks"}
 	for word, want := range map[string]string{
-		"part-sise": "part-size", "partsize": "part-size", "paralel": "parallel", "quite": "quiet", "dryrun": "dry-run",
+		"part-sise": "part-size", "partsize": "part-size", "parallell": "parallel", "quite": "quiet", "dryrun": "dry-run",
 		"no-follow-symlink": "no-follow-symlinks", "Parallel": "parallel", "drün-run": "dry-run", "frobnicate": "", "x": "", "": "",
 	} {
 		if got := Nearest(word, flags); got != want {
