@@ -241,10 +241,10 @@ func (c *connection) pasteArguments() string {
 	if !dest.IsWorkspace(arg) {
 		arg = shellWord(c.dest.String())
 	}
-	if c.o.endpoint != "" {
+	if c.o.named("endpoint", c.o.endpoint) {
 		arg += " --endpoint " + shellWord(c.o.endpoint)
 	}
-	if c.o.stateDir != "" {
+	if c.o.named("state-dir", c.o.stateDir) {
 		arg += " --state-dir " + shellWord(c.o.stateDir)
 	}
 	return arg

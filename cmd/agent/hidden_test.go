@@ -49,7 +49,7 @@ func TestNoSecretOfAnySource(t *testing.T) {
 	r.env = without(r.env, "HTTP_PROXY", "AWS_ENDPOINT_URL")
 	r.env = append(r.env, "AWS_ENDPOINT_URL="+r.sb.Endpoint())
 	m := r.mark()
-	p := r.startUpload("-vv", "--restart", dir)
+	p := r.start("upload", "-vv", "--parallel", "2", "--part-size", "5MiB", dir, r.dest+"/4")
 	until(t, "a request", func() bool {
 		if !p.running() {
 			t.Fatalf("it ended: %+v", p.wait())

@@ -269,7 +269,7 @@ func (w *waiter) foresee() (warned bool) {
 // Without a terminal nobody counts the files ahead of the plan, so then it is
 // done here, once, for credentials that will not be renewed.
 func (w *waiter) left() (time.Duration, bool) {
-	if w.s.terminal || w.renews.Load() {
+	if w.s.terminal || w.renews.Load() || w.s.down != nil {
 		return w.s.sink.Left()
 	}
 	if !w.counting {
