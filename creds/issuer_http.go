@@ -81,7 +81,9 @@ func lastResponse(*http.Request, []*http.Request) error { return http.ErrUseLast
 // header. An answer that came from another place than was asked is none.
 func ask(ctx context.Context, client aws.HTTPClient, req *http.Request) (answer, error) {
 	req.Header.Set("Accept", "application/json")
-	resp, err := noRedirects(client).Do(req)
+	one, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
+	resp, err := noRedirects(client).Do(req.WithContext(one))
 	if err != nil {
 		return answer{}, unreachable(ctx, err)
 	}
@@ -107,6 +109,10 @@ func ask(ctx context.Context, client aws.HTTPClient, req *http.Request) (answer,
 	return a, nil
 }
 
+// answerPatience is for a whole answer, body and all. Others wait for their turn
+// behind an issuer that stalls.
+const answerPatience = 20 * time.Second
+
 // unreachableError is a request that brought no answer.
 type unreachableError struct{ err error }
 
@@ -120,6 +126,9 @@ func (e *unreachableError) Unwrap() error { return e.err }
 func unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &unreachableError{err: shown("no whole answer within " + answerPatience.String())}
 	}
 	var u *url.Error
 	if errors.As(err, &u) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"agent/cmd/internal/dest"
@@ -147,6 +148,8 @@ func hintLocal(err error) string {
 		return "make room in the directory, or make it writable; then " + goesOn
 	case errors.Is(err, transfer.ErrLocal):
 		return "make room or choose another folder with --state-dir; then " + goesOn
+	case errors.As(err, &ce) && strings.HasSuffix(ce.File, ".toml"):
+		return "mend the file: docs/credentials.md and docs/config.md have examples"
 	case errors.As(err, &ce):
 		return "check --profile, AWS_PROFILE and the files ~/.aws/config and ~/.aws/credentials"
 	}

@@ -335,6 +335,9 @@ func (s *session) ended(err error) int {
 	var shown *shownError
 	if err != nil && !errors.As(err, &shown) {
 		what, hint := explain(err)
+		if way := s.waiter.advice(); way != "" && errors.Is(err, transfer.ErrCredentials) {
+			hint = way + "; then " + goesOn
+		}
 		s.log.Error(what, "code", code)
 		s.sink.Error(what, hint)
 	}

@@ -98,11 +98,11 @@ func (l *signIn) run(ctx context.Context, args []string) error {
 	if err := l.gather(ctx, args); err != nil {
 		return err
 	}
-	if err := l.askEnd(ctx); err != nil {
-		return err
-	}
 	life, err := l.try(ctx)
 	if err != nil {
+		return err
+	}
+	if err := l.askEnd(ctx); err != nil {
 		return err
 	}
 	path := creds.LoginPath(filepath.Join(state, "logins"), l.login.Workspace)
@@ -256,6 +256,12 @@ func (e *loginError) hint() string {
 	var p *creds.PlatformError
 	if !errors.As(e.err, &p) {
 		return ""
+	}
+	switch {
+	case p.Kind == creds.BadLogin:
+		return "is the API's address right? --base " + defaultPlatform
+	case !p.Kind.Lasting():
+		return "check the network and the API's address (--base), then try again"
 	}
 	return platformAdvice(p, e.l.name, e.l.login.Workspace, e.l.login.Base)
 }

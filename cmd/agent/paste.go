@@ -68,7 +68,7 @@ func (p *paster) run(ctx context.Context, args []string) error {
 	now := time.Now()
 	fmt.Fprintf(p.std.err, "%s%s\n", lengths(set), pastedEnd(set, now))
 	if set.CanExpire && !set.Assumed && p.noCheck && !now.Before(set.Expires) {
-		return &pasteError{fmt.Errorf("these expired at %s", set.Expires.UTC().Format(time.RFC3339))}
+		return &dest.Mistake{Msg: "these expired at " + set.Expires.UTC().Format(time.RFC3339), Hint: "request new ones and paste those"}
 	}
 	if !p.noCheck {
 		said, err := p.c.check(ctx, set.Credentials)
@@ -186,23 +186,35 @@ func (p *paster) take(ctx context.Context) (creds.Set, error) {
 // takePaste asks for a paste until it is whole.
 func takePaste(ctx context.Context, t *prompt.Terminal, question string) (creds.Set, error) {
 	text, err := t.Paste(ctx, prompt.PasteOptions{Question: question, Complete: func(text string) (bool, string) {
-		if creds.Complete(text) {
+		if creds.Complete(lastWhole(text)) {
 			return true, ""
 		}
 		_, err := creds.ParsePaste(text, time.Now())
 		if err == nil {
 			return false, "no session token yet; ^D if there is none"
 		}
-		return false, "so far it " + err.Error()
+		return false, "so far: " + err.Error() + " (^U forgets it all)"
 	}})
 	if err != nil {
 		return creds.Set{}, err
 	}
-	set, err := creds.ParsePaste(text, time.Now())
+	set, err := creds.ParsePaste(lastWhole(text), time.Now())
 	if err != nil {
 		return set, &pasteError{fmt.Errorf("what was pasted %w", err)}
 	}
 	return set, nil
+}
+
+// lastWhole is the last whole paste in the text, where there is one: whoever
+// pasted the wrong thing first pastes the right one after it.
+func lastWhole(text string) string {
+	for i := len(text); i > 0; {
+		i = strings.LastIndexByte(text[:i], '\n')
+		if creds.Complete(text[i+1:]) {
+			return text[i+1:]
+		}
+	}
+	return text
 }
 
 // pasteError is a paste that is not handed over.

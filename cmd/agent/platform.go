@@ -48,7 +48,7 @@ func platformAdvice(e *creds.PlatformError, name, workspace, base string) string
 	case creds.LoginPage:
 		return fmt.Sprintf("is %s the platform's API? It mostly ends in /api (--base). Or this network wants a login of its own: open a page in a browser", base)
 	case creds.NoWorkspace:
-		return fmt.Sprintf("check the workspace's name (%s) and the API's address (%s; --base)", workspace, base)
+		return fmt.Sprintf("check the workspace's name (%s) and the API's address (%s; it mostly ends in /api; --base)", workspace, base)
 	case creds.WrongMethod:
 		return fmt.Sprintf("is %s the platform's API? It mostly ends in /api (--base)", base)
 	case creds.Unreachable:

@@ -68,6 +68,16 @@ func (c *connection) pickSources() ([]creds.Source, error) {
 	return nil, &dest.Mistake{Msg: "--credentials " + c.o.credentials + " has nothing to ask", Hint: needs[c.o.credentials]}
 }
 
+// means reports whether the source of that name is an issuer or a program that
+// the user named: then it is that one which has to be mended.
+func (c *connection) means(name string) bool {
+	return slices.ContainsFunc(c.sources, func(s creds.Source) bool {
+		_, program := s.(creds.Process)
+		_, issuer := s.(*creds.Issuer)
+		return (program || issuer) && fmt.Sprint(s) == name
+	})
+}
+
 // needs says what a source of which there is none here wants.
 var needs = map[string]string{
 	fromEnv:      "leave --profile out",

@@ -68,7 +68,7 @@ func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	f.DurationVar(&o.patience, "patience", 0, "how long the store may be away, e.g. 2h (default: without end on a terminal, else 24h)")
 	f.DurationVar(&o.waitCreds, "wait-credentials", 0, "how long to wait for new credentials (default: without end on a terminal, 10m in a systemd unit, else 24h)")
 	f.StringVar(&o.onWait, "on-wait", "", "run `COMMAND` each time it begins to wait for credentials, with the reason on its standard input")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print errors, and what is waited for, only")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 	f.CountVarP(&o.verbose, "verbose", "v", "print retries too; -vv logs every file")
 	f.StringVar(&o.logFile, "log-file", "", "write the log to `FILE` (default: in the job's folder)")

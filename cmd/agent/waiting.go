@@ -34,6 +34,7 @@ type waiter struct {
 	term    *prompt.Terminal // nil until it was needed
 	closed  bool
 	waiting bool
+	hint    string             // what would end the waiting, as it was told last
 	asking  context.CancelFunc // takes the prompt away; nil while there is none
 	asks    int                // how many there were
 
@@ -81,6 +82,7 @@ func (w *waiter) event(e creds.Event) {
 	switch e.Kind {
 	case creds.Waiting:
 		text, hint := e.Asked.String(), w.s.wayOut().of(e.Asked)
+		w.hint = hint
 		w.s.event(transfer.Event{Kind: transfer.Waiting, Text: "credentials: " + text, Hint: hint})
 		if w.closed {
 			return
@@ -178,8 +180,9 @@ func (w *waiter) ask(ctx context.Context, t *prompt.Terminal) {
 		}
 		what, hint := explain(err)
 		w.s.sink.Say(what, "  "+hint)
-		if !errors.Is(err, transfer.ErrCredentials) {
-			return // the terminal's fault, or the disk's: no use in asking again
+		var disk *creds.FileError
+		if !errors.Is(err, transfer.ErrCredentials) && !errors.As(err, &disk) {
+			return // the terminal's fault: no use in asking again
 		}
 	}
 }
@@ -203,6 +206,13 @@ func (w *waiter) dismiss() {
 	if w.asking != nil {
 		w.asking()
 	}
+}
+
+// advice is what would end the waiting, as it was told last; "" where it never was.
+func (w *waiter) advice() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hint
 }
 
 // isWaiting reports whether the run waits for credentials.
@@ -261,7 +271,7 @@ func (w *waiter) foresee() (warned bool) {
 		return false
 	}
 	w.s.notice(fmt.Sprintf("these credentials end in %s, and about %s of work is left: it will wait for new ones. %s",
-		show.Duration(info.Left), show.Duration(left), w.s.wayOut().renew()))
+		show.Duration(info.Left), show.Duration(left), wayOut{c: w.s.connection, name: w.s.name}.renew()))
 	return true
 }
 
@@ -353,6 +363,9 @@ func (w wayOut) of(asked creds.Answers) string {
 		var f *creds.FileError
 		if errors.As(a.Err, &f) {
 			return hintSecretFile(f)
+		}
+		if w.c.means(a.Source) {
+			return a.Source + " is asked again by itself: see what it says. Meanwhile a token can be pasted: " + w.name + " creds paste " + w.c.pasteArguments()
 		}
 	}
 	return w.renew()

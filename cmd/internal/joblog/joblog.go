@@ -166,7 +166,7 @@ func (l *Log) Event(e transfer.Event) {
 		l.since = time.Time{}
 		l.mu.Unlock()
 		if !since.IsZero() {
-			l.Info("going", "waited", l.o.Now().Sub(since).Round(time.Millisecond))
+			l.Info("going", "waited", l.o.Now().Sub(since).Round(time.Millisecond), "with", e.Text)
 		}
 	default:
 		l.item(e)

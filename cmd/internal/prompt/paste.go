@@ -11,7 +11,7 @@ import (
 const (
 	// pause is how long nothing must come before a text without marks is
 	// taken as it is: the first half of a value looks like a whole one.
-	pause = 300 * time.Millisecond
+	pause = time.Second
 	// pauseEnter is the same after Enter, where no half of a value is likely.
 	// The lines of a text that is pasted without marks come faster.
 	pauseEnter = 100 * time.Millisecond

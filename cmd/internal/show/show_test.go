@@ -188,7 +188,7 @@ func TestQuiet(t *testing.T) {
 		if err := r.Finish(1); err != nil {
 			t.Error(err)
 		}
-		check(t, "quiet", r.err.String(), "failed: /p: bad … — look\nag: stopped\\n…\n  try again\nag: 1 file failed; all of them: /l\n")
+		check(t, "quiet", r.err.String(), "waiting for x\nfailed: /p: bad … — look\nag: stopped\\n…\n  try again\nag: 1 file failed; all of them: /l\n")
 	})
 }
 

@@ -144,10 +144,23 @@ func short(d time.Duration) string {
 type quiet struct{ text }
 
 func (q *quiet) wants(k transfer.Kind) bool {
-	return k == transfer.Failed || (k == transfer.Planned || k == transfer.Ignored) && q.o.DryRun
+	return k == transfer.Failed || k == transfer.Waiting || k == transfer.Going || (k == transfer.Planned || k == transfer.Ignored) && q.o.DryRun
 }
 
 func (q *quiet) start(time.Time, Start) {}
+
+// event tells of waiting, too: a run that does nothing for hours, and says
+// nothing, looks dead.
+func (q *quiet) event(at time.Time, e transfer.Event) {
+	switch e.Kind {
+	case transfer.Waiting:
+		q.wait(at, e)
+	case transfer.Going:
+		q.waiting.end(at)
+	default:
+		q.text.event(at, e)
+	}
+}
 
 func (q *quiet) finish(p progress, _ Ending) {
 	if p.FilesFailed > 0 {
