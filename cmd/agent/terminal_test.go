@@ -228,7 +228,7 @@ func TestLoginOnATerminal(t *testing.T) {
 func TestStalePaste(t *testing.T) {
 	t.Parallel()
 	files := tree{}.with("f", 10)
-	r := newRig(t, "-token-life", "1s")
+	r := newRig(t, "-token-life", "8s")
 	stale := pageText(r.token())
 	s := r.onScreen(r.command("upload", files.write(t), r.dest))
 	s.says("Paste the new token here")
