@@ -40,7 +40,7 @@ id, for whoever looks after the bucket, and forgotten.`,
 				return v.heldError()
 			case v.fault != nil:
 				return v.fault
-			case len(v.glance.Uploads) == 0:
+			case len(v.uploads()) == 0:
 				fmt.Fprintf(s.err, "job %s has no open uploads\n", v.id)
 				return nil
 			}

@@ -37,7 +37,7 @@ still be in the bucket. End them first (abort), or use --force, which names them
 			if v.busy {
 				return v.heldError()
 			}
-			if n := len(v.glance.Uploads); n > 0 && !force {
+			if n := len(v.uploads()); n > 0 && !force {
 				return &dest.Mistake{Msg: fmt.Sprintf("job %s has %d open uploads", v.id, n),
 					Hint: fmt.Sprintf("finish it (%[1]s jobs resume %[2]s), end them (%[1]s jobs abort %[2]s), or leave them in the bucket with --force", name, v.id)}
 			}
@@ -47,7 +47,7 @@ still be in the bucket. End them first (abort), or use --force, which names them
 			if err := journal.Erase(cmd.Context(), v.dir); err != nil {
 				return err
 			}
-			for _, u := range v.glance.Uploads {
+			for _, u := range v.uploads() {
 				fmt.Fprintf(s.err, "left in the bucket: %s, upload %s\n", show.Clean(u.Key), show.Clean(u.ID))
 			}
 			fmt.Fprintf(s.err, "removed job %s: %s\n", v.id, show.Clean(v.what()))

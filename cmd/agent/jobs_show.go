@@ -71,7 +71,23 @@ func (v *jobView) what() string {
 		}
 		return "?"
 	}
-	return v.job.Direction + " " + strings.Join(v.job.Sources, ", ") + " → s3://" + v.job.Bucket + "/" + v.job.Prefix
+	return v.job.Direction + " " + strings.Join(v.job.Sources, ", ") + " → " + v.destination()
+}
+
+// uploads are those that the job has open in the store; a download has none.
+func (v *jobView) uploads() []transfer.Upload {
+	if v.job.Dir != "" {
+		return nil
+	}
+	return v.glance.Uploads
+}
+
+// destination is where the job goes: a folder, for a download.
+func (v *jobView) destination() string {
+	if v.job.Dir != "" {
+		return v.job.Dir
+	}
+	return "s3://" + v.job.Bucket + "/" + v.job.Prefix
 }
 
 func ago(at, now time.Time) string {
@@ -149,7 +165,7 @@ type openUploadLine struct {
 func (v *jobView) line() jobLine {
 	st := v.stock()
 	l := jobLine{
-		Type: "job", Job: v.id, Direction: v.job.Direction, Sources: v.job.Sources, Destination: "s3://" + v.job.Bucket + "/" + v.job.Prefix,
+		Type: "job", Job: v.id, Direction: v.job.Direction, Sources: v.job.Sources, Destination: v.destination(),
 		Endpoint: v.job.Endpoint, FilesDone: st.filesDone, BytesDone: st.bytesDone, LeftFinal: st.all,
 		OpenUploads: []openUploadLine{}, DiskBytes: v.disk, Folder: v.dir, Last: v.last,
 		Arguments: v.command.Args, LeftOut: v.command.LeftOut, Directory: v.command.Dir,
@@ -168,7 +184,7 @@ func (v *jobView) line() jobLine {
 	if v.busy {
 		l.Running = v.holder
 	}
-	for _, u := range v.glance.Uploads {
+	for _, u := range v.uploads() {
 		l.OpenUploads = append(l.OpenUploads, openUploadLine{u.Key, u.ID, u.Begun, len(u.Parts), storedBytes(u.Parts), u.Stat.Size})
 	}
 	return l
