@@ -122,9 +122,6 @@ func (h *Handover) Retrieve(context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// Remove takes the hand-over back.
-func (h *Handover) Remove() error { return removeFile(h.Path()) }
-
 // RemoveHandovers takes back what was pasted for a workspace, whatever the
 // endpoint, and returns how many sets that were.
 func RemoveHandovers(dir, workspace string) (int, error) {

@@ -41,11 +41,17 @@ func TestHandover(t *testing.T) {
 	if fi, err := os.Stat(h.Path()); err != nil || othersAreToldApart() && fi.Mode().Perm() != 0o600 || len(h.Files()) != 1 {
 		t.Error(err)
 	}
-	if err := h.Remove(); err != nil {
-		t.Error(err)
+	other := &Handover{Dir: h.Dir, Workspace: "my-ws-2"}
+	if err := other.Put(pasted(t, "THREE", end)); err != nil {
+		t.Fatal(err)
 	}
-	if err := h.Remove(); err != nil {
-		t.Errorf("removed twice: %v", err)
+	for _, want := range []int{1, 0} { // the second time there is none left
+		if n, err := RemoveHandovers(h.Dir, "my-ws"); n != want || err != nil {
+			t.Errorf("%d hand-overs removed, want %d: %v", n, want, err)
+		}
+	}
+	if c, err := other.Retrieve(t.Context()); err != nil || c.AccessKeyID != "THREE" {
+		t.Errorf("another workspace's is gone: %v", err)
 	}
 	if err := h.Put(Set{}); err == nil {
 		t.Error("an empty set is handed over")
