@@ -63,7 +63,7 @@ func TestMovedSource(t *testing.T) {
 	if !strings.Contains(e.err, "took over") {
 		t.Errorf("it says\n%s", e.err)
 	}
-	noneTwice(t, r.requests(0), []time.Time{killed})
+	noneTwice(t, r.requests(0), []kill{aKill(killed)})
 	if n := ops(r.requests(0))["CreateMultipartUpload"]; n != 1 {
 		t.Errorf("%d uploads were begun", n)
 	}

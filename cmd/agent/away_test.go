@@ -60,6 +60,6 @@ func TestServerAway(t *testing.T) {
 	if e := p.wait(); e.code != 0 || !strings.Contains(e.err, "retry in") {
 		t.Fatalf("exit %d\n%s", e.code, e.err)
 	}
-	noneTwice(t, r.requests(0), []time.Time{at})
+	noneTwice(t, r.requests(0), []kill{aKill(at)})
 	r.holds(slowFiles)
 }

@@ -88,7 +88,7 @@ func TestSecondSignal(t *testing.T) {
 		t.Errorf("exit %d after %v\n%s", e.code, took, e.err)
 	}
 	r.upload(0, "--parallel", "2", "--part-size", "5MiB", dir)
-	noneTwice(t, r.requests(0), []time.Time{at})
+	noneTwice(t, r.requests(0), []kill{aKill(at)})
 	r.holds(slowFiles)
 }
 

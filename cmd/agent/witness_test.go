@@ -168,40 +168,37 @@ func unitOf(q platform.Request) (unit, bool) {
 	return unit{}, false
 }
 
-// durable is how long after its acknowledgement a part is safe from a crash.
-const durable = 100 * time.Millisecond
-
 // noneTwice checks that nothing the server had acknowledged long enough before
 // a kill was sent again after it. What was answered after the kill that ended
 // its sender was acknowledged to nobody.
-func noneTwice(t *testing.T, all []platform.Request, kills []time.Time) {
+func noneTwice(t *testing.T, all []platform.Request, kills []kill) {
 	t.Helper()
-	safe := map[unit]time.Time{} // the kill that the unit outlived
+	safe := map[unit]kill{} // the kill that the unit outlived
 	for _, q := range all {
 		u, ok := unitOf(q)
 		if !ok || q.Status != 200 {
 			continue
 		}
-		if k, ok := firstAfter(kills, q.Start); ok && q.Time.Before(k.Add(-durable)) {
+		if k, ok := firstAfter(kills, q.Start); ok && q.Time.Before(k.at.Add(-k.safe)) {
 			safe[u] = k
 		}
 	}
 	for _, q := range all {
 		u, ok := unitOf(q)
-		if k := safe[u]; ok && !k.IsZero() && q.Start.After(k.Add(durable)) {
-			t.Errorf("sent again after the kill at %s: %s", k.Format("05.000"), describe(q))
+		if k := safe[u]; ok && !k.at.IsZero() && q.Start.After(k.at.Add(durable)) {
+			t.Errorf("sent again after the kill at %s, acknowledged more than %v before: %s", k.at.Format("05.000"), k.safe, describe(q))
 		}
 	}
 }
 
-// firstAfter is the first of some instants, in order, that is after at.
-func firstAfter(instants []time.Time, at time.Time) (time.Time, bool) {
-	for _, k := range instants {
-		if k.After(at) {
+// firstAfter is the first of some kills, in order, that is after at.
+func firstAfter(kills []kill, at time.Time) (kill, bool) {
+	for _, k := range kills {
+		if k.at.After(at) {
 			return k, true
 		}
 	}
-	return time.Time{}, false
+	return kill{}, false
 }
 
 // tell logs the requests since mark when the test fails.
