@@ -113,7 +113,7 @@ func (s *Store) putOnce(ctx context.Context, in *transfer.PutInput, p *slice, su
 	err := s.send(ctx, opPut, in.Item.Key, func(ctx context.Context) error {
 		p.begin(!s.verifies.Load())
 		req.Body = p.body()
-		out, err := s.client.PutObject(ctx, req)
+		out, err := s.putObject(ctx, req)
 		if err == nil && aws.ToString(out.ETag) == "" {
 			err = errNotS3
 		}

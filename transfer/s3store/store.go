@@ -75,6 +75,7 @@ type Options struct {
 type Store struct {
 	o      Options
 	client *s3.Client
+	direct *direct // nil: PutObject goes by the client too
 	lanes  *lanes
 	health *health
 	bufs   buffers
@@ -124,7 +125,8 @@ func New(o Options) *Store {
 	}
 	s.sum.Store(uint32(o.Checksum))
 	s.o.HTTP, s.o.SlowHTTP = dated{o.HTTP, s}, dated{o.SlowHTTP, s}
-	s.client = s3.New(s.clientOptions())
+	opts := s.clientOptions()
+	s.client, s.direct = s3.New(opts), newDirect(&s.o, opts)
 	return s
 }
 
