@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,14 +44,18 @@ type std struct {
 	out, err io.Writer
 	args     []string // after the program's name
 	job      string   // the only one that may be run, "" for any: see 'jobs resume'
+	profiles *profiles
 }
 
 func run(ctx context.Context, args []string, s std) int {
 	name := invoked(args)
-	s.args = args[min(1, len(args)):]
+	s.args, s.profiles = args[min(1, len(args)):], &profiles{}
 	cmd := rootCommand(name, s)
 	cmd.SetArgs(s.args)
 	err := cmd.ExecuteContext(ctx)
+	if perr := s.profiles.stop(); err == nil {
+		err = perr
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -101,7 +106,14 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(flagMistake)
-	cmd.PersistentPreRunE = configure
+	p := cmp.Or(s.profiles, &profiles{})
+	p.addFlags(cmd)
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		if err := configure(cmd, args); err != nil {
+			return err
+		}
+		return p.start()
+	}
 	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s),
 		loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s),
 		configCommand(name, s), doctorCommand(name, s))

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"runtime/pprof"
+
+	"github.com/spf13/cobra"
+)
+
+// profiles are the hidden flags by which the program is looked at from inside,
+// with 'go tool pprof'.
+type profiles struct {
+	cpu, mem string // files; "" for none
+	out      *os.File
+}
+
+func (p *profiles) addFlags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
+	f.StringVar(&p.cpu, "cpuprofile", "", "write where the CPU time went to `FILE`")
+	f.StringVar(&p.mem, "memprofile", "", "write what was allocated to `FILE`")
+	for _, name := range []string{"cpuprofile", "memprofile"} {
+		_ = f.MarkHidden(name) // it was just added
+	}
+}
+
+// start begins the profile of the CPU.
+func (p *profiles) start() (err error) {
+	if p.cpu == "" {
+		return nil
+	}
+	if p.out, err = os.Create(p.cpu); err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(p.out)
+}
+
+// stop writes what was asked for.
+func (p *profiles) stop() error {
+	var err error
+	if p.out != nil {
+		pprof.StopCPUProfile()
+		err = p.out.Close()
+	}
+	if p.mem == "" {
+		return err
+	}
+	f, cerr := os.Create(p.mem)
+	if cerr != nil {
+		return errors.Join(err, cerr)
+	}
+	runtime.GC() // what is still in use is as of the last collection
+	return errors.Join(err, pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+}
