@@ -45,7 +45,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // put takes an object or a part.
 func (s *Server) put(w http.ResponseWriter, r *http.Request) {
-	n, err := s.discard(r)
+	n, end, err := s.discard(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "IncompleteBody")
 		return
@@ -64,6 +64,9 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		if v := r.Header[c.header]; v != nil {
 			h[c.header] = v
 		}
+		if v, ok := trailing(r, end, c.header); ok {
+			h[c.header] = []string{v}
+		}
 	}
 	h.Set("ETag", s.etag())
 	h["Content-Length"] = []string{"0"}
@@ -71,7 +74,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 
 // post begins or completes an upload by parts.
 func (s *Server) post(w http.ResponseWriter, r *http.Request) {
-	if _, err := s.discard(r); err != nil {
+	if _, _, err := s.discard(r); err != nil {
 		refuse(w, http.StatusBadRequest, "IncompleteBody")
 		return
 	}
@@ -118,20 +121,35 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// discard reads the body through a buffer that is used again, and counts it.
-func (s *Server) discard(r *http.Request) (n int64, err error) {
+// discard reads the body through a buffer that is used again, counts it, and
+// returns its last bytes where a checksum may be among them.
+func (s *Server) discard(r *http.Request) (n int64, end []byte, err error) {
+	const last = 128
 	b := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(b)
 	for {
 		m, err := r.Body.Read(*b)
 		n += int64(m)
+		if m > 0 && r.Header["X-Amz-Trailer"] != nil {
+			end = append(end, (*b)[max(0, m-last):m]...)
+			end = end[max(0, len(end)-last):]
+		}
 		if errors.Is(err, io.EOF) {
-			return n, nil
+			return n, end, nil
 		}
 		if err != nil {
-			return n, err
+			return n, end, err
 		}
 	}
+}
+
+// trailing is what stands for header behind the bytes of a body.
+func trailing(r *http.Request, end []byte, header string) (value string, ok bool) {
+	if !strings.EqualFold(r.Header.Get("X-Amz-Trailer"), header) {
+		return "", false
+	}
+	_, value, ok = strings.Cut(string(end), "\r\n"+strings.ToLower(header)+":")
+	return strings.TrimRight(value, "\r\n"), ok
 }
 
 // etag is new for every answer, and no MD5: nobody may take it for one.

@@ -41,7 +41,8 @@ type slice struct {
 	io.ReaderAt
 	size   int64
 	twice  bool // not buffered: read once for its sum, and again to be sent
-	resum  bool // and summed again on the way: nobody else would notice a difference
+	resum  bool // summed on the way: if it is summed already, because nobody else would notice a difference
+	summed bool // sum64 is known
 	sum64  uint64
 	sum32c uint32
 	moved  func(int64) // told what is read to be sent, less what must be sent again
@@ -49,7 +50,7 @@ type slice struct {
 	mu      sync.Mutex
 	pos     int64
 	counted int64  // what moved was told of this attempt
-	again   uint64 // of a body that is not buffered: the sum of what was read so far
+	again   uint64 // where resum: the sum of what was read so far
 	over    bool   // the attempt has ended: the transport may read no more
 	free    func()
 }
@@ -59,13 +60,12 @@ var errOver = errors.New("body read after its request ended")
 // load reads size bytes of r from off, for their sums, and keeps them where
 // they fit the share of one lane.
 func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, error) {
-	p := &slice{size: size, free: func() {}, moved: func(int64) {}}
 	if size > b.share {
-		p.ReaderAt, p.twice = io.NewSectionReader(r, off, size), true
+		p := b.unread(r, off, size)
 		return p, p.scan(b, sum32c)
 	}
 	buf := b.get(size)
-	p.free = func() { b.put(buf) }
+	p := &slice{size: size, summed: true, free: func() { b.put(buf) }, moved: func(int64) {}}
 	data := (*buf)[:size]
 	if n, err := r.ReadAt(data, off); int64(n) < size {
 		p.free()
@@ -77,6 +77,12 @@ func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, err
 		p.sum32c = checksum.Sum32C(data)
 	}
 	return p, nil
+}
+
+// unread is what load gives of a range that is too large for a lane, before it
+// was read for its sums.
+func (b *buffers) unread(r io.ReaderAt, off, size int64) *slice {
+	return &slice{size: size, ReaderAt: io.NewSectionReader(r, off, size), twice: true, free: func() {}, moved: func(int64) {}}
 }
 
 func (p *slice) scan(b *buffers, sum32c bool) error {
@@ -94,6 +100,7 @@ func (p *slice) scan(b *buffers, sum32c bool) error {
 		}
 		off += n
 	}
+	p.summed = true
 	return nil
 }
 
@@ -110,7 +117,7 @@ func (p *slice) Read(b []byte) (int, error) {
 	n, err := p.ReadAt(b[:min(int64(len(b)), p.size-p.pos)], p.pos)
 	if p.resum {
 		p.again = checksum.Update64(p.again, b[:n])
-		if p.pos+int64(n) == p.size && p.again != p.sum64 {
+		if p.summed && p.pos+int64(n) == p.size && p.again != p.sum64 {
 			// The last bytes stay here, so the store can't take it for whole.
 			return 0, errRewritten
 		}
@@ -169,8 +176,15 @@ func (p *slice) Seek(offset int64, whence int) (int64, error) {
 func (p *slice) begin(unproven bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.resum = p.twice && unproven
+	p.resum = p.twice && (unproven || !p.summed)
 	p.pos, p.counted, p.again, p.over = 0, 0, 0, false
+}
+
+// sent is the sum of what was read on the way.
+func (p *slice) sent() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.again
 }
 
 // end keeps the transport, which may outlive its request, from reading on;

@@ -34,6 +34,7 @@ type fakeS3 struct {
 	ops     []string
 	clock   time.Duration // ahead of ours
 	noSums  bool          // answers carry no checksums
+	frames  frames        // what it does with a checksum behind the bytes
 }
 
 func (f *fakeS3) Do(r *http.Request) (*http.Response, error) {
@@ -74,6 +75,9 @@ func (f *fakeS3) answer(r *http.Request, key string, body []byte) *http.Response
 		f.uploads[id] = map[string][]byte{}
 		return good(r, "<InitiateMultipartUploadResult><UploadId>"+id+"</UploadId></InitiateMultipartUploadResult>")
 	case "UploadPart":
+		if r.Header.Get("X-Amz-Trailer") != "" {
+			return f.framed(r, parts, body)
+		}
 		parts[q.Get("partNumber")] = body
 		return f.sums(r, good(r, ""), body)
 	case "CompleteMultipartUpload":

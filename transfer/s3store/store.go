@@ -85,6 +85,7 @@ type Store struct {
 
 	verifies atomic.Bool // an answer has named the checksum that was sent: the store compares it
 
+	noTrailers  atomic.Bool // a checksum behind the bytes was refused, or not looked at
 	noListParts atomic.Bool // the role may not, so it is not asked again
 	noAbort     atomic.Bool
 	noDeleteAll atomic.Bool

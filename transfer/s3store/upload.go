@@ -230,6 +230,13 @@ func (c *partClient) sendPart(ctx context.Context, num int32, off, size int64, h
 		// Better now than after the whole file went out.
 		return have, false, &transfer.Error{Op: "read", Key: c.up.Key, Path: c.in.Item.Path, Err: err}
 	}
+	if have.Number == 0 && c.s.trails(size, c.up.Checksum) {
+		p := c.s.bufs.unread(c.in.Body, off, size)
+		etag, known, err := c.putTrailed(ctx, num, p)
+		if known {
+			return transfer.Part{Number: num, Size: size, CRC64: p.sum64, ETag: etag}, true, err
+		}
+	}
 	p, err := c.s.bufs.load(c.in.Body, off, size, c.up.Checksum == transfer.CRC32C)
 	if err != nil {
 		return have, false, &transfer.Error{Op: "read", Key: c.up.Key, Path: c.in.Item.Path, Err: err}
@@ -272,13 +279,18 @@ func (c *partClient) putPart(ctx context.Context, num int32, p *slice) (etag str
 		}
 		return nil
 	})
+	return etag, c.sent(err)
+}
+
+// sent takes note of how a part went.
+func (c *partClient) sent(err error) error {
 	if err == nil {
 		c.s.lanes.widen()
 	}
 	if isCode(err, "NoSuchUpload") {
 		err = errors.Join(errStartOver, err)
 	}
-	return etag, err
+	return err
 }
 
 // AbortMultipartUpload is withheld: what is journalled can be resumed.
