@@ -80,7 +80,18 @@ func (t *task) newJob() journal.Job {
 	if t.down != nil {
 		return t.down.job(t)
 	}
-	return journal.NewJob("upload", sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix)
+	return journal.NewJob(t.command(), sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix)
+}
+
+// command is what the user called.
+func (t *task) command() string {
+	switch {
+	case t.sync != nil:
+		return "sync"
+	case t.down != nil:
+		return journal.Download
+	}
+	return "upload"
 }
 
 func sourcePaths(sources []transfer.Source) []string {

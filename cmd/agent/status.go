@@ -30,7 +30,7 @@ type status struct {
 
 // status is how the run ended, as far as it came.
 func (t *task) status(code int, err error) *status {
-	s := &status{Version: version, Command: "upload", Sources: t.args}
+	s := &status{Version: version, Command: t.command(), Sources: t.args}
 	if s.Sources == nil {
 		s.Sources = []string{}
 	}
@@ -51,7 +51,7 @@ func (t *task) status(code int, err error) *status {
 		s.Destination = t.dest.String()
 	}
 	if len(t.files) > 0 {
-		s.Job = journal.NewJob("upload", sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix).ID
+		s.Job = journal.NewJob(t.command(), sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix).ID
 	}
 	if end := t.login.KeyExpires; !end.IsZero() {
 		end = end.UTC()
