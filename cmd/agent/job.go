@@ -354,6 +354,6 @@ func (s *session) ended(err error) int {
 	}
 	c := s.sink.Counts()
 	s.log.Info("end", "code", code, "sent", c.FilesDone, "there", c.FilesThere, "failed", c.FilesFailed,
-		"bytes_sent", c.BytesSent, "bytes_saved", c.BytesSaved)
+		"bytes_sent", c.BytesSent, "bytes_saved", c.BytesSaved, "deleted", c.FilesDeleted)
 	return code
 }
