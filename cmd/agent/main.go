@@ -114,7 +114,7 @@ func rootCommand(name string, s std) *cobra.Command {
 		}
 		return p.start()
 	}
-	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s),
+	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s), syncCommand(name, s),
 		loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s),
 		configCommand(name, s), doctorCommand(name, s))
 	cmd.AddCommand(moreCommands()...)
