@@ -52,6 +52,25 @@ type Remote struct {
 	Keep bool
 }
 
+// AsDir makes r mean the prefix alone.
+func (r *Remote) AsDir() {
+	if !r.Dir {
+		r.Key, r.Dir = r.Key+"/", true
+	}
+}
+
+// Taken says which objects a download takes. The zero value takes all.
+type Taken struct {
+	// LeaveOut, if set, says by the name below the Target why an object is not
+	// taken; "" takes it. That of a directory ends in "/".
+	LeaveOut func(name string) string
+	// Later, if set, says by its time why an object is left to a later run.
+	Later func(modified time.Time) string
+	// Only, if set, are the names to take, below the prefix of the only source,
+	// which is a Dir. Only where they lie is listed; those that are missing fail.
+	Only *Names
+}
+
 // Fetch is one object on its way to a file.
 type Fetch struct {
 	Object Object
@@ -77,6 +96,7 @@ type DownloadOptions struct {
 	RunOptions
 
 	Target   *Target
+	Taken    Taken
 	Existing Existing
 	PartSize int64 // bytes of a range; default 16 MiB. What is no larger is fetched in one
 	Parallel int   // ranges of one file at once; default 8

@@ -25,7 +25,10 @@ type fetching struct {
 	existing transfer.Existing
 	failed   map[string]error // by key, of the last run
 	there    map[string]string
+	ignored  map[string]string
+	order    []string // keys, as they were done
 	saved    int64
+	taken    transfer.Taken
 }
 
 func newFetching(t *testing.T) *fetching {
@@ -39,9 +42,9 @@ func (f *fetching) run(t *testing.T, sources ...transfer.Remote) (transfer.Resul
 		t.Fatal(err)
 	}
 	defer target.Close()
-	f.failed, f.there, f.saved = map[string]error{}, map[string]string{}, 0
+	f.failed, f.there, f.ignored, f.order, f.saved = map[string]error{}, map[string]string{}, map[string]string{}, nil, 0
 	events := make(chan transfer.Event, 10_000)
-	o := transfer.DownloadOptions{Target: target, Existing: f.existing, PartSize: 1000, Parallel: 2,
+	o := transfer.DownloadOptions{Target: target, Taken: f.taken, Existing: f.existing, PartSize: 1000, Parallel: 2,
 		RunOptions: transfer.RunOptions{Event: func(e transfer.Event) { events <- e }}}
 	steps := transfer.PlanDownload(t.Context(), &f.store, sources, &f.journal, o)
 	res, err := transfer.Download(t.Context(), steps, &f.store, &f.journal, o)
@@ -52,6 +55,10 @@ func (f *fetching) run(t *testing.T, sources ...transfer.Remote) (transfer.Resul
 			f.failed[e.Key] = e.Err
 		case transfer.There:
 			f.there[e.Key] = e.Text
+		case transfer.Ignored:
+			f.ignored[e.Key] = e.Text
+		case transfer.Done:
+			f.order = append(f.order, e.Key)
 		case transfer.Saved:
 			f.saved += e.Bytes
 		}
@@ -268,7 +275,11 @@ func TestDownloadResumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[1] ^= 1
+	up, open, err := f.journal.Upload("f")
+	if err != nil || !open || len(up.Parts) != 3 {
+		t.Fatalf("%+v, %v: three ranges are to be known", up, err)
+	}
+	b[int64(up.Parts[0].Number-1)*up.PartSize] ^= 1
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}

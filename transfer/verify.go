@@ -25,13 +25,17 @@ type Claim struct {
 	// Err is why it can't be told what should be stored. Key then ends in "/",
 	// or is "", where that is so for all below.
 	Err error
+	// Any: whether it is stored, and what, does not matter now.
+	Any bool
 }
 
-// Claims are those of a scan: every item should be stored.
+// Claims are those of a scan: every item should be stored. What is left to
+// later may be.
 func Claims(entries iter.Seq[Entry]) iter.Seq[Claim] {
 	return func(yield func(Claim) bool) {
 		for e := range entries {
-			if e.Ignored == "" && !yield(Claim{Key: e.Item.Key, Path: e.Item.Path, Size: e.Item.Stat.Size, Err: e.Err}) {
+			c := Claim{Key: e.Item.Key, Path: e.Item.Path, Size: e.Item.Stat.Size, Err: e.Err, Any: e.Later}
+			if (e.Ignored == "" || e.Later) && !yield(c) {
 				return
 			}
 		}
@@ -80,6 +84,9 @@ type VerifyStore interface {
 type VerifyOptions struct {
 	Prefix   string // of all keys
 	NoExtra  bool   // do not tell of objects that nothing claims
+	// LeaveOut, if set, says by its key why an object is of no interest though
+	// nothing claims it; "" tells of it.
+	LeaveOut func(key string) string
 	Download bool   // fetch what the store keeps no checksum of
 	Asking   int    // objects looked at at once; default 32
 	Reading  int    // files, or downloads, read at once; default 4
@@ -202,6 +209,8 @@ func (v *verifier) merge(ctx context.Context, claims iter.Seq[Claim]) error {
 			}
 			v.found(Finding{Verdict: Undecided, Key: c.Key, Path: c.Path, Err: c.Err})
 			continue
+		case c.Any:
+			continue
 		case v.off, !stored && !listable(c.Key):
 		case !stored:
 			v.found(Finding{Verdict: Missing, Key: c.Key, Path: c.Path, Size: c.Size})
@@ -268,6 +277,7 @@ const mostMangled = 1000
 func (v *verifier) extra(obj Object) {
 	switch {
 	case v.o.NoExtra, v.blind && strings.HasPrefix(obj.Key, v.dark):
+	case v.o.LeaveOut != nil && v.o.LeaveOut(obj.Key) != "":
 	case !strings.ContainsRune(obj.Key, '\uFFFD'):
 		v.found(Finding{Verdict: Extra, Key: obj.Key, Stored: obj.Size})
 	case len(v.mangled) < mostMangled:

@@ -94,6 +94,14 @@ func (t *task) command() string {
 	return "upload"
 }
 
+// moved is what is done to bytes, as people and the log say it.
+func (t *task) moved() string {
+	if t.down != nil {
+		return "fetched"
+	}
+	return "sent"
+}
+
 func sourcePaths(sources []transfer.Source) []string {
 	paths := make([]string, len(sources))
 	for i, s := range sources {
@@ -121,7 +129,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	if s.o.dryRun && s.o.logFile == "" {
 		logPath = "" // leaves no trace
 	}
-	s.log, err = joblog.Open(logPath, joblog.Options{Verbose: s.o.verbose > 1, Redactor: s.redact, Private: s.o.logFile == ""})
+	s.log, err = joblog.Open(logPath, joblog.Options{Verbose: s.o.verbose > 1, Fetching: s.down != nil, Redactor: s.redact, Private: s.o.logFile == ""})
 	if err != nil {
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())
@@ -335,12 +343,12 @@ func (s *session) ended(err error) int {
 	code := exitCode(err)
 	if sig := s.stopper.code(); sig != 0 && !errors.Is(err, transfer.ErrLocal) && (err != nil || code != exitDone) {
 		s.log.Warn("stopped by a signal", "code", sig)
-		s.sink.Error("stopped before everything was "+map[bool]string{false: "sent", true: "fetched"}[s.down != nil], goesOn)
+		s.sink.Error("stopped before everything was "+s.moved(), goesOn)
 		return sig
 	}
 	if s.outOfTime(err) {
 		s.log.Warn("stopped by --max-duration")
-		s.sink.Error("stopped after --max-duration "+s.o.unattended.maxDuration.String()+", before everything was sent", goesOn)
+		s.sink.Error("stopped after --max-duration "+s.o.unattended.maxDuration.String()+", before everything was "+s.moved(), goesOn)
 		return exitStopped
 	}
 	var shown *shownError
@@ -353,7 +361,7 @@ func (s *session) ended(err error) int {
 		s.sink.Error(what, hint)
 	}
 	c := s.sink.Counts()
-	s.log.Info("end", "code", code, "sent", c.FilesDone, "there", c.FilesThere, "failed", c.FilesFailed,
-		"bytes_sent", c.BytesSent, "bytes_saved", c.BytesSaved)
+	s.log.Info("end", "code", code, s.moved(), c.FilesDone, "there", c.FilesThere, "failed", c.FilesFailed,
+		"bytes_"+s.moved(), c.BytesSent, "bytes_saved", c.BytesSaved)
 	return code
 }
