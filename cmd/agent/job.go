@@ -362,6 +362,6 @@ func (s *session) ended(err error) int {
 	}
 	c := s.sink.Counts()
 	s.log.Info("end", "code", code, s.moved(), c.FilesDone, "there", c.FilesThere, "failed", c.FilesFailed,
-		"bytes_"+s.moved(), c.BytesSent, "bytes_saved", c.BytesSaved)
+		"bytes_"+s.moved(), c.BytesSent, "bytes_saved", c.BytesSaved, "deleted", c.FilesDeleted)
 	return code
 }

@@ -153,14 +153,14 @@ func (s *status) prom(name string) []byte {
 	for _, v := range []struct {
 		state string
 		n     int64
-	}{{"sent", s.FilesSent}, {"there", s.FilesThere}, {"failed", s.FilesFailed}, {"left", s.FilesLeft}} {
+	}{{"sent", s.FilesSent}, {"there", s.FilesThere}, {"failed", s.FilesFailed}, {"left", s.FilesLeft}, {"deleted", s.FilesDeleted}} {
 		value("files", ",state="+label(v.state), float64(v.n))
 	}
 	metric("bytes", "Bytes of the last run, by what became of them.")
 	for _, v := range []struct {
 		state string
 		n     int64
-	}{{"sent", s.BytesSent}, {"there", s.BytesThere}, {"saved", s.BytesSaved}, {"failed", s.BytesFailed}, {"left", s.BytesLeft}} {
+	}{{"sent", s.BytesSent}, {"there", s.BytesThere}, {"saved", s.BytesSaved}, {"failed", s.BytesFailed}, {"left", s.BytesLeft}, {"deleted", s.BytesDeleted}} {
 		value("bytes", ",state="+label(v.state), float64(v.n))
 	}
 	one("warnings", "Warnings of the last run.", float64(len(s.Warnings)))
