@@ -117,10 +117,12 @@ func (o DownloadOptions) withDefaults() DownloadOptions {
 // upload: each object is written beside its file's name, by ranges that the
 // journal remembers, compared with its checksum, and then given the name. In
 // the journal names take the place of keys, and an open Upload is a file that
-// was begun: its ID is the object's ETag.
+// was begun: its ID is the object's ETag. Metadata of a Zarr store come after
+// all else below their directory, and not at all while anything there failed.
 func Download(ctx context.Context, steps iter.Seq[Step], from Origin, j RunJournal, o DownloadOptions) (Result, error) {
 	o = o.withDefaults()
 	r := newRunner(j, o.RunOptions)
+	r.dirs = true
 	r.do = (&fetcher{runner: r, from: from, o: o}).item
 	return r.run(ctx, steps)
 }

@@ -124,7 +124,7 @@ func first(ctx context.Context, from Origin, key string) (Object, bool, error) {
 
 func remoteStep(obj Object, name string, o *DownloadOptions) Step {
 	dir := strings.HasSuffix(name, "/") && obj.Size == 0
-	s := Step{Entry: Entry{Item: Item{Key: obj.Key, Path: o.Target.Path(name), Stat: Stat{Size: obj.Size}}},
+	s := Step{Entry: Entry{Item: Item{Key: obj.Key, Path: o.Target.Path(name), Stat: Stat{Size: obj.Size}, Meta: scanIsZarrMeta(path.Base(obj.Key)) && !dir}},
 		Fetch: &Fetch{Object: obj, Name: name, Dir: dir}}
 	err := checkName(name, runtime.GOOS == "windows")
 	if err == nil && strings.HasSuffix(name, "/") && !dir {

@@ -134,6 +134,7 @@ type runner struct {
 	steps           int
 	low             lowWater
 	zarr            map[string]*zarrStore
+	dirs            bool // they are the directories of a download
 }
 
 // outcome is how one dispatched item ended.
@@ -220,23 +221,28 @@ func (r *runner) take(ctx context.Context, s Step) {
 			return
 		}
 	}
+	if s.Fetch != nil {
+		r.closeZarr(ctx, s.Fetch.Name)
+	}
 	e := s.Event()
 	switch e.Kind {
 	case Failed:
 		r.failed++
-		r.zarrOf(s.Item).fail()
+		r.zarrOf(s).fail()
 		r.low.add(s.Item.Key) // and never done: what lies there was not held against the store
 		r.o.Event(e)
 		return
 	case Ignored:
 		if s.Later {
-			r.zarrOf(s.Item).wait()
+			r.zarrOf(s).wait()
 		}
 		r.o.Event(e)
 		return
 	default:
 	}
-	r.closeZarr(ctx, s.Item.Key)
+	if s.Fetch == nil {
+		r.closeZarr(ctx, s.Item.Key)
+	}
 	if s.Action == Skip {
 		r.low.pass(s.Item.Key)
 		e.Kind, e.Text = There, s.Reason
@@ -244,7 +250,7 @@ func (r *runner) take(ctx context.Context, s Step) {
 		return
 	}
 	t := ticketed{s, r.low.add(s.Item.Key)}
-	z := r.zarrOf(s.Item)
+	z := r.zarrOf(s)
 	if z != nil && s.Item.Meta {
 		z.hold(t)
 		return
@@ -294,8 +300,7 @@ func (r *runner) settle(ctx context.Context, out outcome) {
 	if out.large {
 		r.busyLarge--
 	}
-	item := out.step.Item
-	z := r.zarrOf(item)
+	z := r.zarrOf(out.step.Step)
 	switch {
 	case out.err == nil:
 		r.low.done(out.step.ticket)
@@ -306,13 +311,8 @@ func (r *runner) settle(ctx context.Context, out outcome) {
 		z.fail()
 		r.fail(out.step, out.err)
 	}
-	if z != nil {
-		z.pending--
-		r.nextWave(ctx, z)
-		if z.over() {
-			delete(r.zarr, item.Zarr)
-		}
-	}
+	z.end()
+	r.advance(ctx, z)
 }
 
 // fail reports an item that failed. What the journal knew of it is not to be

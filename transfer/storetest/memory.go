@@ -109,6 +109,15 @@ func (m *Memory) Set(key string, body []byte) transfer.Object {
 	return obj
 }
 
+// Touch changes when an object was stored.
+func (m *Memory) Touch(key string, modified time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	obj := m.objects[key]
+	obj.Modified = modified
+	m.objects[key] = obj
+}
+
 // Delete removes an object as somebody else would.
 func (m *Memory) Delete(key string) {
 	m.mu.Lock()
