@@ -75,6 +75,7 @@ type Taken struct {
 type Fetch struct {
 	Object Object
 	Name   string // the file's, '/'-separated, below the Target
+	Local  string // as it is written there: accents may be otherwise
 	Dir    bool   // a directory is to be made: Name ends in "/"
 	Was    *Stat  // of what has that name already; nil for nothing
 	Ours   bool   // what has that name is as this job left it
@@ -91,6 +92,17 @@ const (
 	Replace                 // the object takes its place
 )
 
+// Compare says how a file is told to be the same as an object. A file whose
+// size differs never is.
+type Compare uint8
+
+// The ways.
+const (
+	ByTime    Compare = iota // as this job left it, or of the object's time; else by its content
+	BySize                   // by nothing else
+	ByContent                // by what the store keeps to tell it by, else what this job keeps
+)
+
 // DownloadOptions configures PlanDownload and Download.
 type DownloadOptions struct {
 	RunOptions
@@ -98,7 +110,10 @@ type DownloadOptions struct {
 	Target   *Target
 	Taken    Taken
 	Existing Existing
-	PartSize int64 // bytes of a range; default 16 MiB. What is no larger is fetched in one
+	Compare  Compare
+	Names    *NameList // takes the name of every object of the only source, also of those left out; nil for none
+	Straight bool      // what would be fetched through a symbolic link fails
+	PartSize int64     // bytes of a range; default 16 MiB. What is no larger is fetched in one
 	Parallel int   // ranges of one file at once; default 8
 }
 

@@ -39,7 +39,7 @@ func (f *fetcher) item(ctx context.Context, s Step) error {
 }
 
 func (f *fetcher) directory(s Step) error {
-	if err := f.o.Target.mkdir(s.Fetch.Name); err != nil {
+	if err := f.o.Target.mkdir(s.Fetch.Local); err != nil {
 		return diskError("mkdir", s.Item.Key, s.Item.Path, err)
 	}
 	f.o.Event(Event{Kind: Done, Key: s.Item.Key, Path: s.Item.Path, Verified: true})
@@ -61,7 +61,7 @@ func (f *fetcher) once(ctx context.Context, s Step) error {
 			return err
 		}
 	}
-	name := s.Fetch.Name
+	name := s.Fetch.Local
 	if err := f.o.Target.mkdir(path.Dir(name)); err != nil {
 		return diskError("mkdir", s.Item.Key, s.Item.Path, err)
 	}
@@ -110,10 +110,10 @@ func (g *getting) fetch(ctx context.Context) error {
 		if ferr := g.journal.Forget(g.step.Fetch.Name); ferr != nil {
 			return g.local("journal", errors.Join(ErrLocal, ferr))
 		}
-		g.o.Target.Remove(g.step.Fetch.Name)
+		g.o.Target.Remove(g.step.Fetch.Local)
 	default:
 		if _, open, _ := g.journal.Upload(g.step.Fetch.Name); !open {
-			g.o.Target.Remove(g.step.Fetch.Name)
+			g.o.Target.Remove(g.step.Fetch.Local)
 		}
 	}
 	return err
@@ -152,7 +152,7 @@ func (g *getting) whole(ctx context.Context) (err error) {
 // finish makes the file durable, gives it its name, and journals it. A rename
 // that a power cut undoes is noticed by the next run: the file is not there.
 func (g *getting) finish() error {
-	t, name := g.o.Target, g.step.Fetch.Name
+	t, name := g.o.Target, g.step.Fetch.Local
 	mtime := g.mtime
 	if mtime.IsZero() {
 		mtime = g.modified
@@ -164,7 +164,7 @@ func (g *getting) finish() error {
 	if err != nil {
 		return g.local("rename", err)
 	}
-	if err := g.journal.Done(Record{Key: name, Stat: st, ETag: g.obj.ETag, CRC64: g.sum}); err != nil {
+	if err := g.journal.Done(Record{Key: g.step.Fetch.Name, Stat: st, ETag: g.obj.ETag, CRC64: g.sum}); err != nil {
 		return g.local("journal", errors.Join(ErrLocal, err))
 	}
 	g.o.Event(Event{Kind: Done, Key: g.obj.Key, Path: g.step.Item.Path, Bytes: g.obj.Size, Verified: g.verified})

@@ -40,6 +40,9 @@ func PlanDownload(ctx context.Context, from Origin, sources []Remote, recs Recor
 		for _, src := range sources {
 			known := recordCursor{r: recs}
 			for s := range remoteSteps(ctx, from, src, &o) {
+				if o.Names != nil && s.Fetch != nil {
+					o.Names.add(s.Fetch.Name, 0)
+				}
 				if s.Err == nil && s.Ignored == "" {
 					if err := s.decideFetch(&known, &o); err != nil {
 						yield(Step{Entry: Entry{Err: err}})
@@ -125,7 +128,7 @@ func first(ctx context.Context, from Origin, key string) (Object, bool, error) {
 func remoteStep(obj Object, name string, o *DownloadOptions) Step {
 	dir := strings.HasSuffix(name, "/") && obj.Size == 0
 	s := Step{Entry: Entry{Item: Item{Key: obj.Key, Path: o.Target.Path(name), Stat: Stat{Size: obj.Size}, Meta: scanIsZarrMeta(path.Base(obj.Key)) && !dir}},
-		Fetch: &Fetch{Object: obj, Name: name, Dir: dir}}
+		Fetch: &Fetch{Object: obj, Name: name, Local: name, Dir: dir}}
 	err := checkName(name, runtime.GOOS == "windows")
 	if err == nil && strings.HasSuffix(name, "/") && !dir {
 		err = fmt.Errorf("%w: it ends in a slash and has bytes", ErrPath)
@@ -154,7 +157,8 @@ func (s *Step) decideFetch(known *recordCursor, o *DownloadOptions) error {
 	if err != nil {
 		return &Error{Op: "journal", Err: errors.Join(ErrLocal, err)}
 	}
-	fi, err := o.Target.stat(f.Name)
+	s.Record, s.Known = rec, recorded
+	fi, err := s.find(o)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.Action, s.Reason = Get, "not here yet"
@@ -177,23 +181,48 @@ func (s *Step) decideFetch(known *recordCursor, o *DownloadOptions) error {
 	}
 	was := StatOf(fi)
 	f.Was, f.Ours = &was, recorded && fi.Mode().IsRegular() && was == rec.Stat
-	f.compare(s, rec, fi)
+	f.compare(s, rec, fi, o.Compare)
 	if s.Action == Get && !f.Ours {
 		s.apply(o.Existing)
 	}
 	return nil
 }
 
+// find looks at what has the step's name in the target.
+func (s *Step) find(o *DownloadOptions) (fs.FileInfo, error) {
+	f := s.Fetch
+	local, err := o.Target.localName(f.Name)
+	if err != nil {
+		return nil, err
+	}
+	if f.Local = local; local != f.Name {
+		s.Item.Path = o.Target.Path(local)
+	}
+	if o.Straight {
+		if err := o.Target.straight(path.Dir(strings.TrimSuffix(local, "/"))); err != nil {
+			return nil, err
+		}
+	}
+	return o.Target.stat(local)
+}
+
 // compare says whether what has the name is the object, as far as that can be
 // told without reading it.
-func (f *Fetch) compare(s *Step, rec Record, fi fs.FileInfo) {
+func (f *Fetch) compare(s *Step, rec Record, fi fs.FileInfo, by Compare) {
 	obj := &f.Object
+	same := fi.Mode().IsRegular() && fi.Size() == obj.Size
 	switch {
+	case same && by == BySize:
+		s.Action, s.Reason = Skip, "of the same size"
+	case same && by == ByContent:
+		s.Action, s.Reason = Check, "of the same size, perhaps the same"
 	case f.Ours && sameETag(rec.ETag, obj.ETag) && rec.Stat.Size == obj.Size:
 		s.Action, s.Reason = Skip, "unchanged since it was fetched"
 	case f.Ours:
 		s.Action, s.Reason = Get, "replaced in the store"
-	case !fi.Mode().IsRegular(), fi.Size() != obj.Size:
+	case !fi.Mode().IsRegular():
+		s.Action, s.Reason = Get, "no regular file has its name"
+	case !same:
 		s.Action, s.Reason = Get, "the file differs in size"
 	case sameSecond(fi.ModTime(), obj.Modified):
 		s.Action, s.Reason = Skip, "of the same size and time"

@@ -55,14 +55,14 @@ func (f *fetcher) sameBytes(ctx context.Context, s Step, obj Object) (sum uint64
 	if obj.Size != s.Fetch.Was.Size {
 		return 0, false, nil
 	}
-	file, err := f.o.Target.root.Open(s.Fetch.Name)
+	file, err := f.o.Target.root.Open(s.Fetch.Local)
 	if err != nil {
 		return 0, false, diskError("open", s.Item.Key, s.Item.Path, err)
 	}
 	defer file.Close()
 	item := s.Item
 	item.Stat = *s.Fetch.Was
-	sum, md, err := f.sums(ctx, targetFile{file, f.o.Target, s.Fetch.Name}, item, !obj.HasCRC64 && isMD5)
+	sum, md, err := f.sums(ctx, targetFile{file, f.o.Target, s.Fetch.Local}, item, !obj.HasCRC64 && isMD5)
 	switch {
 	case err != nil:
 		return 0, false, err
@@ -70,6 +70,8 @@ func (f *fetcher) sameBytes(ctx context.Context, s Step, obj Object) (sum uint64
 		return sum, sum == obj.CRC64, nil
 	case isMD5 && md == etag:
 		return sum, true, nil
+	case s.Known && sameETag(s.Record.ETag, obj.ETag):
+		return sum, sum == s.Record.CRC64, nil
 	}
 	return sum, !obj.MTime.IsZero() && sameSecond(obj.MTime, time.Unix(0, item.Stat.MTime)), nil
 }

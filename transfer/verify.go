@@ -82,14 +82,14 @@ type VerifyStore interface {
 
 // VerifyOptions configures Verify.
 type VerifyOptions struct {
-	Prefix   string // of all keys
-	NoExtra  bool   // do not tell of objects that nothing claims
+	Prefix  string // of all keys
+	NoExtra bool   // do not tell of objects that nothing claims
 	// LeaveOut, if set, says by its key why an object is of no interest though
 	// nothing claims it; "" tells of it.
 	LeaveOut func(key string) string
-	Download bool   // fetch what the store keeps no checksum of
-	Asking   int    // objects looked at at once; default 32
-	Reading  int    // files, or downloads, read at once; default 4
+	Download bool // fetch what the store keeps no checksum of
+	Asking   int  // objects looked at at once; default 32
+	Reading  int  // files, or downloads, read at once; default 4
 
 	Found  func(Finding) // called for every claim and extra object, by one goroutine at a time
 	Notice func(text string)

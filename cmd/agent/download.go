@@ -85,6 +85,7 @@ type download struct {
 	remotes  []transfer.Remote
 	urls     []string // of the sources, by which the job is known
 	existing transfer.Existing
+	compare  transfer.Compare
 }
 
 func (d *download) job(t *task) journal.Job {
@@ -191,16 +192,12 @@ func (s *session) fetch(ctx context.Context) error {
 			Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
 			Event: s.event, Found: !s.terminal, Stop: s.stopper.stop,
 		},
-		Taken: s.take.taken(), Existing: d.existing, PartSize: int64(s.o.partSize), Parallel: s.o.parallel,
+		Taken: s.take.taken(), Existing: d.existing, Compare: d.compare, PartSize: int64(s.o.partSize), Parallel: s.o.parallel,
+	}
+	if s.o.dryRun {
+		return s.mayList(s.planFetch(ctx, o))
 	}
 	var err error
-	if s.o.dryRun {
-		if o.Target, err = transfer.PeekTarget(d.dir); err != nil {
-			return err
-		}
-		defer func() { _ = o.Target.Close() }()
-		return s.mayList(s.showPlan(s.fetches(ctx, o)))
-	}
 	if o.Target, err = transfer.OpenTarget(d.dir, s.job.ID); err != nil {
 		return err
 	}
@@ -208,6 +205,11 @@ func (s *session) fetch(ctx context.Context) error {
 	if err := s.prepareFetch(ctx, o.Target); err != nil {
 		return err
 	}
+	done, err := s.listNames(&o)
+	if err != nil {
+		return err
+	}
+	defer done()
 	defer s.beside(ctx, func(ctx context.Context) {
 		transfer.CountRemote(ctx, s.store, d.remotes, o, s.event)
 	})()
@@ -216,12 +218,27 @@ func (s *session) fetch(ctx context.Context) error {
 		s.notice(fmt.Sprintf("the store keeps no checksum of %d objects: their size was compared, and what TLS guards; their bytes were not", n))
 	}
 	if err == nil && res.Failed > 0 {
-		return &shownError{exitFailures}
+		err = &shownError{exitFailures}
 	}
 	if err == nil {
 		s.maybeNothing()
 	}
-	return s.mayList(err)
+	return s.mayList(s.sweep(ctx, &o, res.Complete, err))
+}
+
+// planFetch shows what a download would do.
+func (s *session) planFetch(ctx context.Context, o transfer.DownloadOptions) (err error) {
+	if o.Target, err = transfer.PeekTarget(s.down.dir); err != nil {
+		return err
+	}
+	defer func() { _ = o.Target.Close() }()
+	done, err := s.listNames(&o)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = s.showPlan(s.fetches(ctx, o))
+	return s.sweep(ctx, &o, err == nil, err)
 }
 
 // fetches is the plan as a stream.

@@ -142,7 +142,7 @@ func (s *session) open(ctx context.Context) (err error) {
 		Explain: explainItem, Fetching: s.down != nil,
 	})
 	s.sink.Start(show.Start{
-		Job: s.job.ID, Command: s.job.Direction, Sources: s.args, Destination: s.destination(),
+		Job: s.job.ID, Command: s.command(), Sources: s.args, Destination: s.destination(),
 		Version: version, Resumed: s.db != nil && !s.db.New(),
 	})
 	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
@@ -264,7 +264,7 @@ func (s *session) beside(ctx context.Context, count func(context.Context)) (end 
 // not mounted looks the same.
 func (s *session) maybeNothing() {
 	if s.sink.Counts().FilesFound == 0 {
-		s.notice("nothing was found to " + s.job.Direction)
+		s.notice("nothing was found to " + s.command())
 	}
 }
 
