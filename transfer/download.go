@@ -114,7 +114,7 @@ type DownloadOptions struct {
 	Names    *NameList // takes the name of every object of the only source, also of those left out; nil for none
 	Straight bool      // what would be fetched through a symbolic link fails
 	PartSize int64     // bytes of a range; default 16 MiB. What is no larger is fetched in one
-	Parallel int   // ranges of one file at once; default 8
+	Parallel int       // ranges of one file at once; default 8
 }
 
 func (o DownloadOptions) withDefaults() DownloadOptions {

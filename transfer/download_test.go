@@ -29,6 +29,8 @@ type fetching struct {
 	order    []string // keys, as they were done
 	saved    int64
 	taken    transfer.Taken
+	compare  transfer.Compare
+	names    *transfer.NameList
 }
 
 func newFetching(t *testing.T) *fetching {
@@ -44,7 +46,7 @@ func (f *fetching) run(t *testing.T, sources ...transfer.Remote) (transfer.Resul
 	defer target.Close()
 	f.failed, f.there, f.ignored, f.order, f.saved = map[string]error{}, map[string]string{}, map[string]string{}, nil, 0
 	events := make(chan transfer.Event, 10_000)
-	o := transfer.DownloadOptions{Target: target, Taken: f.taken, Existing: f.existing, PartSize: 1000, Parallel: 2,
+	o := transfer.DownloadOptions{Target: target, Taken: f.taken, Existing: f.existing, Compare: f.compare, Names: f.names, Straight: f.names != nil, PartSize: 1000, Parallel: 2,
 		RunOptions: transfer.RunOptions{Event: func(e transfer.Event) { events <- e }}}
 	steps := transfer.PlanDownload(t.Context(), &f.store, sources, &f.journal, o)
 	res, err := transfer.Download(t.Context(), steps, &f.store, &f.journal, o)
@@ -77,6 +79,10 @@ func (f *fetching) files(t *testing.T, dir string) map[string]string {
 		name, _ := filepath.Rel(dir, path)
 		if d.IsDir() {
 			found[name+"/"] = ""
+			return nil
+		}
+		if d.Type()&fs.ModeSymlink != 0 {
+			found[name] = ""
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -210,7 +216,7 @@ func TestDownloadExisting(t *testing.T) {
 func write(t *testing.T, dir, name, body string, mtime time.Time) {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(path, []byte(body), 0o600), os.Chtimes(path, time.Time{}, mtime))
+	err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(body), 0o600), os.Chtimes(path, time.Time{}, mtime))
 	if err != nil {
 		t.Fatal(err)
 	}

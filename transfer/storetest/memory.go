@@ -31,6 +31,8 @@ type Memory struct {
 	// that has stored its object (op "Put done"); its error is what the call
 	// ends with. nil fails nothing. It may block.
 	Fail func(ctx context.Context, op, key string) error
+	// Break is the key at which listings break off; "" for none.
+	Break string
 	// NoCRC64 keeps the checksums from being told.
 	NoCRC64 bool
 
@@ -157,6 +159,10 @@ func (m *Memory) List(ctx context.Context, prefix, after string) iter.Seq2[trans
 		for _, key := range keys {
 			if !strings.HasPrefix(key, prefix) || key <= after {
 				continue
+			}
+			if key == m.Break {
+				yield(transfer.Object{}, &transfer.Error{Op: "List", Key: prefix, Err: transfer.ErrUnreachable})
+				return
 			}
 			m.mu.Lock()
 			obj := m.objects[key].Object
