@@ -92,25 +92,15 @@ const (
 	Replace                 // the object takes its place
 )
 
-// Compare says how a file is told to be the same as an object. A file whose
-// size differs never is.
-type Compare uint8
-
-// The ways.
-const (
-	ByTime    Compare = iota // as this job left it, or of the object's time; else by its content
-	BySize                   // by nothing else
-	ByContent                // by what the store keeps to tell it by, else what this job keeps
-)
-
-// DownloadOptions configures PlanDownload and Download.
+// DownloadOptions configures PlanDownload and Download. With Compare ByJournal and
+// ByTime a file is the object's if it is as this job left it, or of the object's
+// size and time; what only has the size is compared by its bytes.
 type DownloadOptions struct {
 	RunOptions
 
 	Target   *Target
 	Taken    Taken
 	Existing Existing
-	Compare  Compare
 	Names    *NameList // takes the name of every object of the only source, also of those left out; nil for none
 	Straight bool      // what would be fetched through a symbolic link fails
 	PartSize int64     // bytes of a range; default 16 MiB. What is no larger is fetched in one

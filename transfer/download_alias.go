@@ -26,19 +26,10 @@ type aliases struct {
 // aliasDirs is of how many directories the entries are kept.
 const aliasDirs = 64
 
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
-}
-
 // localName is what name is called here: itself, unless only another spelling of
 // it is there. Where two keys would share a file, the second is ErrPath.
 func (t *Target) localName(name string) (string, error) {
-	if ascii(name) || t.root == nil {
+	if isASCII(name) || t.root == nil {
 		return name, nil
 	}
 	a := &t.aliases
@@ -73,7 +64,7 @@ func (t *Target) otherwise(name string) string {
 	dir, base := path.Split(name)
 	local := strings.TrimSuffix(dir, "/")
 	switch {
-	case ascii(dir):
+	case isASCII(dir):
 	case dir == a.dir:
 		local = a.local
 	default:
@@ -90,7 +81,7 @@ func (t *Target) otherwise(name string) string {
 
 // other is the entry of dir that is base written otherwise, or "".
 func (t *Target) other(dir, base string) string {
-	if ascii(base) {
+	if isASCII(base) {
 		return ""
 	}
 	a := &t.aliases
@@ -119,7 +110,7 @@ func (t *Target) accented(dir string) map[string]string {
 		var names []string
 		names, err = f.Readdirnames(scanBatch)
 		for _, n := range names {
-			if !ascii(n) {
+			if !isASCII(n) {
 				found[norm.NFC.String(n)] = n
 			}
 		}

@@ -187,7 +187,7 @@ func (t *Target) Remove(name string) {
 	if t.root == nil {
 		return
 	}
-	if t.root.Remove(partName(name, t.tag)) != nil && !ascii(name) {
+	if t.root.Remove(partName(name, t.tag)) != nil && !isASCII(name) {
 		_ = t.root.Remove(partName(t.otherwise(name), t.tag)) // it may be written otherwise here
 	}
 }

@@ -46,11 +46,11 @@ type Action uint8
 
 // The actions.
 const (
-	Put   Action = iota + 1 // send it
-	Skip                    // it is stored
-	Check                   // its bytes decide: read, compare, and send or fetch what differs
-	Get                     // fetch it
-	Delete                  // the other side does not have it: delete it
+	Put    Action = iota + 1 // send it
+	Skip                     // it is stored
+	Check                    // its bytes decide: read, compare, and send or fetch what differs
+	Get                      // fetch it
+	Delete                   // the other side does not have it: delete it
 )
 
 func (a Action) String() string {

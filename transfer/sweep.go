@@ -60,7 +60,7 @@ func Sweep(ctx context.Context, t *Target, names *NameList, o SweepOptions) (fai
 	case err != nil || s.n == 0:
 		return 0, err
 	case !o.Allow(s.n, s.all):
-		err = &TooMany{Delete: s.n, Of: s.all}
+		err = &TooMany{Delete: s.n, Of: s.all, Bytes: s.bytes, Example: firstFile(surplus)}
 	}
 	if err != nil && !o.DryRun {
 		return 0, err
@@ -73,11 +73,13 @@ func Sweep(ctx context.Context, t *Target, names *NameList, o SweepOptions) (fai
 
 // TooMany is a guard that kept everything.
 type TooMany struct {
-	Delete, Of int64 // how many would be deleted, and of how many
+	Delete, Of int64  // how many files would be deleted, and of how many
+	Bytes      int64  // of those that would be
+	Example    string // the name of one of them
 }
 
 func (e *TooMany) Error() string {
-	return fmt.Sprintf("nothing is deleted: %d of %d files would be, which is more than is allowed", e.Delete, e.Of)
+	return fmt.Sprintf("%d of %d files would be deleted, which is more than is allowed", e.Delete, e.Of)
 }
 
 // sweep is the state of one Sweep.
@@ -87,6 +89,7 @@ type sweep struct {
 	names    *NameList
 	o        *SweepOptions
 	all, n   int64 // files that count, and those of them to delete
+	bytes    int64 // of these
 	accented bool  // some of these have names that are no ASCII
 	failed   int
 	dirs     []sweptDir
@@ -128,15 +131,26 @@ func (s *sweep) surplus() (*NameList, error) {
 			s.all++
 			if !known {
 				s.n++
+				s.bytes += f.size
 			}
 		}
 		if !known {
-			s.accented = s.accented || !ascii(f.name)
+			s.accented = s.accented || !isASCII(f.name)
 			out.add(f.name, uint64(f.size)) //nolint:gosec // sizes are not negative
 		}
 	}
 	// The rest of the names is read for an error's sake: without one it was all.
 	return out, keep.rest()
+}
+
+// firstFile is the name of the first file of a list, "" for none.
+func firstFile(l *NameList) string {
+	for n, err := range l.all() {
+		if err == nil && !strings.HasSuffix(n.name, "/") {
+			return n.name
+		}
+	}
+	return ""
 }
 
 // accentBatch is how many names are held at a time while those are looked for that
@@ -169,7 +183,7 @@ func (s *sweep) unlikeAny(surplus *NameList) (*NameList, error) {
 func (s *sweep) sift(out *NameList, batch []named) error {
 	like := map[string]bool{}
 	for _, b := range batch {
-		if !ascii(b.name) {
+		if !isASCII(b.name) {
 			like[norm.NFC.String(b.name)] = false
 		}
 	}
@@ -181,7 +195,7 @@ func (s *sweep) sift(out *NameList, batch []named) error {
 			if err != nil {
 				return err
 			}
-			if ascii(n.name) {
+			if isASCII(n.name) {
 				continue
 			}
 			c := norm.NFC.String(n.name)
@@ -192,10 +206,11 @@ func (s *sweep) sift(out *NameList, batch []named) error {
 	}
 	for _, b := range batch {
 		switch {
-		case ascii(b.name) || !like[norm.NFC.String(b.name)]:
+		case isASCII(b.name) || !like[norm.NFC.String(b.name)]:
 			out.add(b.name, b.number)
 		case !strings.HasSuffix(b.name, "/"):
 			s.n--
+			s.bytes -= int64(b.number) //nolint:gosec // it was a size
 		}
 	}
 	return nil

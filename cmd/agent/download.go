@@ -190,9 +190,9 @@ func (s *session) fetch(ctx context.Context) error {
 	o := transfer.DownloadOptions{
 		RunOptions: transfer.RunOptions{
 			Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
-			Event: s.event, Found: !s.terminal, Stop: s.stopper.stop,
+			Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Compare: d.compare,
 		},
-		Taken: s.take.taken(), Existing: d.existing, Compare: d.compare, PartSize: int64(s.o.partSize), Parallel: s.o.parallel,
+		Taken: s.take.taken(), Existing: d.existing, PartSize: int64(s.o.partSize), Parallel: s.o.parallel,
 	}
 	if s.o.dryRun {
 		return s.mayList(s.planFetch(ctx, o))

@@ -108,7 +108,7 @@ func (s *session) sums(code int) journal.Sums {
 		n.FilesLeft, n.BytesLeft, n.Scanned = 0, 0, true
 	}
 	s.collector.mu.Lock()
-	n.Progress = c.FilesDone > 0 || s.collector.parts > 0
+	n.Progress = c.FilesDone > 0 || c.FilesDeleted > 0 || s.collector.parts > 0
 	s.collector.mu.Unlock()
 	return n
 }

@@ -103,7 +103,7 @@ func (t *task) resolveSync(ctx context.Context, args []string, o syncOptions) er
 		t.down, t.checksum = &download{}, transfer.CRC64NVME
 		return t.resolveSyncDown(ctx, args, o)
 	}
-	return t.resolveSyncUp(ctx, args, o)
+	return t.resolveSyncUp(ctx, args)
 }
 
 // check refuses flags that contradict each other, whichever way it goes.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agent/cmd/internal/dest"
+	"agent/cmd/internal/show"
 	"agent/transfer"
 )
 
@@ -70,11 +71,14 @@ func (s *session) listDir() string {
 // what the store does not have, if it is certain what that is. complete says
 // that every object was seen and is here.
 func (s *session) sweep(ctx context.Context, o *transfer.DownloadOptions, complete bool, ran error) error {
+	var shown *shownError
 	switch {
 	case !s.sweeps():
 		return ran
+	case ran != nil && !errors.As(ran, &shown):
+		return ran
 	case ran != nil || !complete:
-		s.notice("nothing is deleted: that is done only after everything was fetched and nothing has failed")
+		s.notice("nothing was deleted: not everything else is done")
 		return ran
 	}
 	so := transfer.SweepOptions{
@@ -88,23 +92,23 @@ func (s *session) sweep(ctx context.Context, o *transfer.DownloadOptions, comple
 	var many *transfer.TooMany
 	switch {
 	case errors.As(err, &many):
-		return &guarded{many: many, allowed: s.sync.maxDelete.String()}
+		return &keptError{
+			why: fmt.Sprintf("%s of %s here would go that the store does not have (%s), such as %s, and --max-delete is %s",
+				show.Count(int(many.Delete)), files(int(many.Of)), show.Bytes(many.Bytes), o.Target.Path(many.Example), &s.sync.maxDelete),
+			advice: fmt.Sprintf("look at them with --dry-run; if that is meant, add --max-delete %d", many.Delete),
+		}
+	case errors.Is(err, transfer.ErrEmpty):
+		return &keptError{why: "the store has nothing there", advice: "is it the right place? To empty a directory, delete its files yourself"}
 	case err == nil && failed > 0:
 		return &shownError{exitFailures}
 	}
 	return err
 }
 
-// guarded is a deletion that --max-delete does not allow.
-type guarded struct {
-	many    *transfer.TooMany
-	allowed string
-}
-
-func (e *guarded) Error() string {
-	return fmt.Sprintf("nothing is deleted: %d of %d files would be, and --max-delete allows %s", e.many.Delete, e.many.Of, e.allowed)
-}
-func (e *guarded) Unwrap() error { return e.many }
-func (e *guarded) hint() string {
-	return fmt.Sprintf("--dry-run names them; if they are to go: --max-delete %d", e.many.Delete)
+// files writes "1 file", "2 files".
+func files(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return show.Count(n) + " files"
 }
