@@ -115,7 +115,7 @@ func TestDownloadZarrWaits(t *testing.T) {
 	}
 	f.store.Touch("p/t.zarr/c/0", time.Date(3001, 1, 1, 0, 0, 0, 0, time.UTC))
 	res, err := f.run(t, below)
-	if err != nil || !res.Complete || f.ignored["p/t.zarr/c/0"] != "young" || !strings.Contains(f.ignored["p/t.zarr/zarr.json"], "left to a later run") {
+	if err != nil || !res.Complete || res.Waiting != 1 || f.ignored["p/t.zarr/c/0"] != "young" || !strings.Contains(f.ignored["p/t.zarr/zarr.json"], "left to a later run") {
 		t.Fatalf("%+v, %v, %v", res, err, f.ignored)
 	}
 	if slices.Contains(f.order, "p/t.zarr/zarr.json") || !slices.Contains(f.order, "p/t.zarr/x/zarr.json") {

@@ -61,7 +61,7 @@ func (l *NameList) add(name string, number uint64) {
 	}
 	var head [3 * binary.MaxVarintLen64]byte
 	b := binary.AppendUvarint(head[:0], uint64(same))
-	b = binary.AppendUvarint(b, uint64(len(name)-same))
+	b = binary.AppendUvarint(b, uint64(len(name[same:])))
 	b = binary.AppendUvarint(b, number)
 	_, err := l.w.Write(b)
 	if err == nil {

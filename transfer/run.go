@@ -44,6 +44,7 @@ type File interface {
 type Result struct {
 	Failed   int  // items and entries that failed
 	Left     int  // items that were planned and not finished, because the run ended before
+	Waiting  int  // Zarr metadata that were held back, because something of their store is left to a later run
 	Complete bool // the whole plan was seen, and nothing of it failed or is left
 }
 
@@ -78,7 +79,7 @@ func (r *runner) run(whole context.Context, steps iter.Seq[Step]) (Result, error
 	if err == nil && r.stopped() {
 		err = ErrStopped
 	}
-	res := Result{Failed: r.failed, Left: r.left + r.held()}
+	res := Result{Failed: r.failed, Left: r.left + r.held(), Waiting: r.waiting}
 	if err == nil && (res.Left > 0 || !r.seenAll) {
 		err = context.Cause(whole)
 	}
@@ -132,6 +133,7 @@ type runner struct {
 	workers         int
 	busy, busyLarge int
 	failed, left    int
+	waiting         int
 	steps           int
 	low             lowWater
 	zarr            map[string]*zarrStore

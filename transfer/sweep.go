@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"time"
 
@@ -40,7 +41,8 @@ type SweepOptions struct {
 // A name that differs from one of names only in how accents are written counts
 // as that. Nothing is deleted through a symbolic link, or before it is known how
 // much there is to be deleted: where that is not allowed the error is *TooMany.
-// A file that can't be deleted is told by its event; failed counts them.
+// A file that can't be deleted is told by its event; failed counts them. Metadata
+// of Zarr stores go first: where some can't be deleted, nothing else is.
 func Sweep(ctx context.Context, t *Target, names *NameList, o SweepOptions) (failed int, _ error) {
 	if names.Len() == 0 {
 		return 0, &Error{Op: "list", Key: o.Prefix, Err: ErrEmpty}
@@ -222,7 +224,9 @@ type sweptDir struct {
 	less bool // something in it was deleted
 }
 
-// delete deletes what surplus lists.
+// delete deletes what surplus lists: metadata of Zarr stores first, and the rest
+// only when they are gone. A reader takes a store that has metadata and lacks
+// chunks for one that is full of fill values.
 func (s *sweep) delete(surplus *NameList) error {
 	for n, err := range surplus.all() {
 		if err == nil {
@@ -231,15 +235,39 @@ func (s *sweep) delete(surplus *NameList) error {
 		if err != nil {
 			return err
 		}
-		s.leave(n.name)
-		if strings.HasSuffix(n.name, "/") {
-			s.dirs = append(s.dirs, sweptDir{name: n.name})
-			continue
+		if scanIsZarrMeta(path.Base(n.name)) && !strings.HasSuffix(n.name, "/") {
+			s.file(n.name, int64(n.number)) //nolint:gosec // it was a size
 		}
-		s.file(n.name, int64(n.number)) //nolint:gosec // it was a size
+	}
+	if s.failed > 0 {
+		return nil
+	}
+	for n, err := range surplus.all() {
+		if err == nil {
+			err = s.ended()
+		}
+		if err != nil {
+			return err
+		}
+		s.leave(n.name)
+		switch {
+		case strings.HasSuffix(n.name, "/"):
+			s.dirs = append(s.dirs, sweptDir{name: n.name})
+		case scanIsZarrMeta(path.Base(n.name)):
+			s.lessen() // it is gone
+		default:
+			s.file(n.name, int64(n.number)) //nolint:gosec // it was a size
+		}
 	}
 	s.leave("")
 	return nil
+}
+
+// lessen notes that something was deleted in the present directory.
+func (s *sweep) lessen() {
+	if n := len(s.dirs); n > 0 {
+		s.dirs[n-1].less = true
+	}
 }
 
 // leave goes back up to the directory that holds name, and deletes on the way
@@ -285,8 +313,8 @@ func (s *sweep) file(name string, size int64) {
 		e.Kind, e.Text, e.Err = Failed, "", &Error{Op: "delete", Key: e.Key, Path: e.Path, Err: plain(err)}
 	}
 	s.o.Event(e)
-	if n := len(s.dirs); err == nil && n > 0 {
-		s.dirs[n-1].less = true
+	if err == nil {
+		s.lessen()
 	}
 }
 

@@ -134,6 +134,96 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestSweepZarr proves that metadata go before their chunks, and that the
+// directories go with the last of them.
+func TestSweepZarr(t *testing.T) {
+	f := newFetching(t)
+	f.store.Set("p/a", nil)
+	for _, name := range []string{"s/!", "s/.zgroup", "s/x/.zarray", "s/x/0", "t/c/0", "t/zarr.json", "u/zarr.json"} {
+		write(t, f.dir, name, name, time.Now())
+	}
+	deleted, _, err := f.sync(t, transfer.SweepOptions{})
+	if err != nil || !slices.Equal(deleted, []string{"s/.zgroup", "s/x/.zarray", "t/zarr.json", "u/zarr.json", "s/!", "s/x/0", "t/c/0"}) {
+		t.Errorf("%q, %v", deleted, err)
+	}
+	if got := f.files(t, f.dir); len(got) != 2 {
+		t.Errorf("%q is left", got)
+	}
+}
+
+// TestSyncCompares proves what tells that a file is the object's.
+func TestSyncCompares(t *testing.T) {
+	const at, other = 1_000_000_000, 1_100_000_000
+	for name, c := range map[string]struct {
+		by      transfer.Compare
+		known   bool   // this job has fetched it
+		local   string // of what it is then
+		mtime   int64
+		fetched bool
+		asked   int // for the object
+	}{
+		"as it was left":           {transfer.ByTime, true, "", at, false, 0},
+		"touched":                  {transfer.ByTime, true, "object", other, false, 1},
+		"of another size":          {transfer.ByTime, true, "object+", at, true, 0},
+		"of other bytes":           {transfer.ByTime, true, "tcejbo", other, true, 1},
+		"of size and time":         {transfer.ByTime, false, "tcejbo", at, false, 0},
+		"the same, of other time":  {transfer.ByTime, false, "object", other, false, 1},
+		"size only":                {transfer.BySize, false, "tcejbo", other, false, 0},
+		"size only, another":       {transfer.BySize, false, "object+", other, true, 0},
+		"contents, as it was left": {transfer.ByContent, true, "", at, false, 1},
+		"contents, of size, time":  {transfer.ByContent, false, "tcejbo", at, true, 1},
+		"contents, the same":       {transfer.ByContent, false, "object", other, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFetching(t)
+			f.store.Set("p/f", []byte("object"))
+			f.store.Touch("p/f", time.Unix(at, 0))
+			f.existing, f.compare = transfer.Replace, c.by
+			if c.known {
+				if _, err := f.run(t, below); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.local != "" {
+				write(t, f.dir, "f", c.local, time.Unix(c.mtime, 0))
+			}
+			asked := 0
+			f.store.Fail = func(_ context.Context, op, _ string) error {
+				if op == "Stat" {
+					asked++
+				}
+				return nil
+			}
+			res, err := f.run(t, below)
+			if err != nil || !res.Complete || asked != c.asked || c.fetched != (len(f.order) > 0) {
+				t.Errorf("%+v, %v: asked %d times, fetched %q, there %q", res, err, asked, f.order, f.there)
+			}
+			if c.fetched && f.files(t, f.dir)["f"] != "object" {
+				t.Error("it is not the object")
+			}
+		})
+	}
+}
+
+// TestSyncWithoutChecksums proves that what this job fetched is compared by the
+// checksum that it keeps, where the store has none.
+func TestSyncWithoutChecksums(t *testing.T) {
+	f := newFetching(t)
+	f.store.NoCRC64 = true
+	f.store.Set("p/f", []byte("object"))
+	f.store.Opaque("p/f")
+	f.existing, f.compare = transfer.Replace, transfer.ByContent
+	if _, err := f.run(t, below); err != nil {
+		t.Fatal(err)
+	}
+	for local, fetched := range map[string]int{"object": 0, "tcejbo": 1} {
+		write(t, f.dir, "f", local, time.Unix(1e9, 0))
+		if res, err := f.run(t, below); err != nil || !res.Complete || len(f.order) != fetched {
+			t.Errorf("%q: %+v, %v, fetched %q", local, res, err, f.order)
+		}
+	}
+}
+
 // TestSweepNeverInDoubt proves that nothing is deleted where it is not certain
 // what the store has.
 func TestSweepNeverInDoubt(t *testing.T) {

@@ -177,6 +177,7 @@ func (r *runner) heldBack(ctx context.Context, z *zarrStore, steps []ticketed, l
 		if later {
 			// Its ticket stays open, so that the mark does not pass it.
 			z.parent.wait()
+			r.waiting++
 			r.o.Event(Event{Kind: Ignored, Key: s.Item.Key, Path: s.Item.Path, Text: "Zarr metadata: of its store something is left to a later run"})
 			continue
 		}

@@ -223,7 +223,7 @@ func (s *session) fetch(ctx context.Context) error {
 	if err == nil {
 		s.maybeNothing()
 	}
-	return s.mayList(s.sweep(ctx, &o, res.Complete, err))
+	return s.mayList(s.sweep(ctx, &o, res, err))
 }
 
 // planFetch shows what a download would do.
@@ -238,7 +238,7 @@ func (s *session) planFetch(ctx context.Context, o transfer.DownloadOptions) (er
 	}
 	defer done()
 	err = s.showPlan(s.fetches(ctx, o))
-	return s.sweep(ctx, &o, err == nil, err)
+	return s.sweep(ctx, &o, transfer.Result{Complete: err == nil}, err)
 }
 
 // fetches is the plan as a stream.
@@ -286,6 +286,8 @@ func hintFetched(err error) string {
 		return ""
 	}
 	switch {
+	case errors.Is(err, transfer.ErrPath) && e.Op != "name":
+		return "move away what is in its way here, or have it renamed in the store"
 	case errors.Is(err, transfer.ErrPath):
 		return "fetch it with another tool, under another name, or have it renamed in the store"
 	case errors.Is(err, transfer.ErrExists):
@@ -294,6 +296,8 @@ func hintFetched(err error) string {
 		return "run again when nothing writes to it any more"
 	case errors.Is(err, transfer.ErrDamaged):
 		return "run again; if it stays so, something on the way or in the store damages it: upload it anew"
+	case errors.Is(err, transfer.ErrNotExist) && e.Op == "list" && strings.HasSuffix(e.Key, "/"):
+		return "check its spelling: nothing is stored below it; a single object is fetched by download, without the final slash"
 	case errors.Is(err, transfer.ErrNotExist) && e.Op == "list":
 		return "check its spelling: neither an object nor a prefix is called so"
 	case errors.Is(err, transfer.ErrNotExist):

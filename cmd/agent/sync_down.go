@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -68,21 +70,23 @@ func (s *session) listDir() string {
 }
 
 // sweep ends a sync to this machine whose download ended with ran: it deletes
-// what the store does not have, if it is certain what that is. complete says
-// that every object was seen and is here.
-func (s *session) sweep(ctx context.Context, o *transfer.DownloadOptions, complete bool, ran error) error {
+// what the store does not have, if it is certain what that is.
+func (s *session) sweep(ctx context.Context, o *transfer.DownloadOptions, res transfer.Result, ran error) error {
 	var shown *shownError
 	switch {
 	case !s.sweeps():
 		return ran
 	case ran != nil && !errors.As(ran, &shown):
 		return ran
-	case ran != nil || !complete:
+	case ran != nil || !res.Complete:
 		s.notice("nothing was deleted: not everything else is done")
 		return ran
+	case res.Waiting > 0:
+		s.notice("nothing was deleted: something of a Zarr store is left to a later run, which does it")
+		return nil
 	}
 	so := transfer.SweepOptions{
-		AllFiles: s.sync.run.allFiles, LeaveOut: o.Taken.LeaveOut, Later: o.Taken.Later, Allow: s.sync.maxDelete.allows,
+		AllFiles: s.sync.run.allFiles, LeaveOut: s.notOurs(o.Taken.LeaveOut), Later: o.Taken.Later, Allow: s.sync.maxDelete.allows,
 		Dir: s.listDir(), DryRun: s.o.dryRun, Prefix: s.down.remotes[0].Key, Event: s.event, Stop: s.stopper.stop,
 	}
 	if !s.o.dryRun {
@@ -103,6 +107,30 @@ func (s *session) sweep(ctx context.Context, o *transfer.DownloadOptions, comple
 		return &shownError{exitFailures}
 	}
 	return err
+}
+
+// notOurs is leaveOut that protects what this program keeps below the directory,
+// too: its state, and the files that it was told to write.
+func (s *session) notOurs(leaveOut func(name string) string) func(name string) string {
+	ours := map[string]bool{}
+	for _, path := range []string{s.state, s.o.logFile, s.o.unattended.statusFile} {
+		abs, err := filepath.Abs(path)
+		if path == "" || err != nil {
+			continue
+		}
+		if rel, err := filepath.Rel(s.down.dir, abs); err == nil && filepath.IsLocal(rel) && rel != "." {
+			ours[filepath.ToSlash(rel)] = true
+		}
+	}
+	return func(name string) string {
+		if ours[strings.TrimSuffix(name, "/")] {
+			return "of " + program
+		}
+		if leaveOut == nil {
+			return ""
+		}
+		return leaveOut(name)
+	}
 }
 
 // files writes "1 file", "2 files".
