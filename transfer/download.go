@@ -52,10 +52,30 @@ type Remote struct {
 	Keep bool
 }
 
+// AsDir makes r mean the prefix alone.
+func (r *Remote) AsDir() {
+	if !r.Dir {
+		r.Key, r.Dir = r.Key+"/", true
+	}
+}
+
+// Taken says which objects a download takes. The zero value takes all.
+type Taken struct {
+	// LeaveOut, if set, says by the name below the Target why an object is not
+	// taken; "" takes it. That of a directory ends in "/".
+	LeaveOut func(name string) string
+	// Later, if set, says by its time why an object is left to a later run.
+	Later func(modified time.Time) string
+	// Only, if set, are the names to take, below the prefix of the only source,
+	// which is a Dir. Only where they lie is listed; those that are missing fail.
+	Only *Names
+}
+
 // Fetch is one object on its way to a file.
 type Fetch struct {
 	Object Object
 	Name   string // the file's, '/'-separated, below the Target
+	Local  string // as it is written there: accents may be otherwise
 	Dir    bool   // a directory is to be made: Name ends in "/"
 	Was    *Stat  // of what has that name already; nil for nothing
 	Ours   bool   // what has that name is as this job left it
@@ -72,14 +92,19 @@ const (
 	Replace                 // the object takes its place
 )
 
-// DownloadOptions configures PlanDownload and Download.
+// DownloadOptions configures PlanDownload and Download. With Compare ByJournal and
+// ByTime a file is the object's if it is as this job left it, or of the object's
+// size and time; what only has the size is compared by its bytes.
 type DownloadOptions struct {
 	RunOptions
 
 	Target   *Target
+	Taken    Taken
 	Existing Existing
-	PartSize int64 // bytes of a range; default 16 MiB. What is no larger is fetched in one
-	Parallel int   // ranges of one file at once; default 8
+	Names    *NameList // takes the name of every object of the only source, also of those left out; nil for none
+	Straight bool      // what would be fetched through a symbolic link fails
+	PartSize int64     // bytes of a range; default 16 MiB. What is no larger is fetched in one
+	Parallel int       // ranges of one file at once; default 8
 }
 
 func (o DownloadOptions) withDefaults() DownloadOptions {
@@ -97,10 +122,12 @@ func (o DownloadOptions) withDefaults() DownloadOptions {
 // upload: each object is written beside its file's name, by ranges that the
 // journal remembers, compared with its checksum, and then given the name. In
 // the journal names take the place of keys, and an open Upload is a file that
-// was begun: its ID is the object's ETag.
+// was begun: its ID is the object's ETag. Metadata of a Zarr store come after
+// all else below their directory, and not at all while anything there failed.
 func Download(ctx context.Context, steps iter.Seq[Step], from Origin, j RunJournal, o DownloadOptions) (Result, error) {
 	o = o.withDefaults()
 	r := newRunner(j, o.RunOptions)
+	r.dirs = true
 	r.do = (&fetcher{runner: r, from: from, o: o}).item
 	return r.run(ctx, steps)
 }

@@ -14,13 +14,13 @@ import (
 
 // CountRemote lists the sources only to tell how much there is, by Found
 // events and, when it saw all, Scanned.
-func CountRemote(ctx context.Context, from Origin, sources []Remote, t *Target, event func(Event)) {
+func CountRemote(ctx context.Context, from Origin, sources []Remote, o DownloadOptions, event func(Event)) {
 	for _, src := range sources {
-		for s := range remoteSteps(ctx, from, src, t) {
+		for s := range remoteSteps(ctx, from, src, &o) {
 			switch {
 			case s.Item == (Item{}):
 				return // the plan meets it too
-			case s.Err == nil:
+			case s.Err == nil && s.Ignored == "":
 				event(Event{Kind: Found, Key: s.Item.Key, Path: s.Item.Path, Bytes: s.Item.Stat.Size})
 			}
 		}
@@ -39,8 +39,11 @@ func PlanDownload(ctx context.Context, from Origin, sources []Remote, recs Recor
 	return func(yield func(Step) bool) {
 		for _, src := range sources {
 			known := recordCursor{r: recs}
-			for s := range remoteSteps(ctx, from, src, o.Target) {
-				if s.Err == nil {
+			for s := range remoteSteps(ctx, from, src, &o) {
+				if o.Names != nil && s.Fetch != nil {
+					o.Names.add(s.Fetch.Name, 0)
+				}
+				if s.Err == nil && s.Ignored == "" {
 					if err := s.decideFetch(&known, &o); err != nil {
 						yield(Step{Entry: Entry{Err: err}})
 						return
@@ -55,8 +58,9 @@ func PlanDownload(ctx context.Context, from Origin, sources []Remote, recs Recor
 }
 
 // remoteSteps yields the objects of one source with the names they are to have,
-// undecided. A listing that fails is the Err of a last step without an Item.
-func remoteSteps(ctx context.Context, from Origin, src Remote, t *Target) iter.Seq[Step] {
+// undecided but for those that are left out. A listing that fails is the Err of
+// a last step without an Item.
+func remoteSteps(ctx context.Context, from Origin, src Remote, o *DownloadOptions) iter.Seq[Step] {
 	return func(yield func(Step) bool) {
 		prefix, under := src.Key, ""
 		if !src.Dir {
@@ -66,7 +70,7 @@ func remoteSteps(ctx context.Context, from Origin, src Remote, t *Target) iter.S
 				return
 			}
 			if found {
-				yield(remoteStep(obj, path.Base(src.Key), t))
+				yield(remoteStep(obj, path.Base(src.Key), o))
 				return
 			}
 			prefix += "/"
@@ -74,10 +78,14 @@ func remoteSteps(ctx context.Context, from Origin, src Remote, t *Target) iter.S
 		if src.Keep && prefix != "" {
 			under = path.Base(prefix) + "/"
 		}
+		objects := from.List(ctx, prefix, "")
+		if o.Taken.Only != nil {
+			objects = onlyThese(ctx, from, prefix, o.Taken.Only)
+		}
 		n := 0
 		var nested nesting
-		for obj, err := range from.List(ctx, prefix, "") {
-			if err != nil {
+		for obj, err := range objects {
+			if err != nil && obj.Key == "" {
 				yield(Step{Entry: Entry{Err: err}})
 				return
 			}
@@ -85,16 +93,24 @@ func remoteSteps(ctx context.Context, from Origin, src Remote, t *Target) iter.S
 			if obj.Key == prefix && obj.Size == 0 {
 				continue // the marker of the directory itself
 			}
-			s := remoteStep(obj, under+strings.TrimPrefix(obj.Key, prefix), t)
-			if file := nested.below(s.Fetch.Name); file != "" && s.Err == nil {
-				s.Err = &Error{Op: "name", Key: obj.Key, Path: s.Item.Path,
-					Err: fmt.Errorf("%w: %s is an object too, and no file can be a directory", ErrPath, prefix+strings.TrimPrefix(file, under))}
+			s := remoteStep(obj, under+strings.TrimPrefix(obj.Key, prefix), o)
+			switch {
+			case errors.Is(err, errListedDir):
+				s.Ignored, s.Err = "directory in a list of files", nil
+			case err != nil:
+				s.Err = err
+			}
+			if s.Ignored == "" {
+				if file := nested.below(s.Fetch.Name); file != "" && s.Err == nil {
+					s.Err = &Error{Op: "name", Key: obj.Key, Path: s.Item.Path,
+						Err: fmt.Errorf("%w: %s is an object too, and no file can be a directory", ErrPath, prefix+strings.TrimPrefix(file, under))}
+				}
 			}
 			if !yield(s) {
 				return
 			}
 		}
-		if n == 0 && ctx.Err() == nil {
+		if n == 0 && ctx.Err() == nil && o.Taken.Only == nil {
 			yield(Step{Entry: Entry{Item: Item{Key: src.Key}, Err: &Error{Op: "list", Key: src.Key, Err: ErrNotExist}}})
 		}
 	}
@@ -109,17 +125,27 @@ func first(ctx context.Context, from Origin, key string) (Object, bool, error) {
 	return Object{}, false, nil
 }
 
-func remoteStep(obj Object, name string, t *Target) Step {
+func remoteStep(obj Object, name string, o *DownloadOptions) Step {
 	dir := strings.HasSuffix(name, "/") && obj.Size == 0
-	s := Step{Entry: Entry{Item: Item{Key: obj.Key, Path: t.Path(name), Stat: Stat{Size: obj.Size}}},
-		Fetch: &Fetch{Object: obj, Name: name, Dir: dir}}
+	s := Step{Entry: Entry{Item: Item{Key: obj.Key, Path: o.Target.Path(name), Stat: Stat{Size: obj.Size}, Meta: scanIsZarrMeta(path.Base(obj.Key)) && !dir}},
+		Fetch: &Fetch{Object: obj, Name: name, Local: name, Dir: dir}}
 	err := checkName(name, runtime.GOOS == "windows")
 	if err == nil && strings.HasSuffix(name, "/") && !dir {
 		err = fmt.Errorf("%w: it ends in a slash and has bytes", ErrPath)
 	}
 	if err != nil {
 		// Where it would have been is of no interest, and may be misread.
-		s.Item.Path, s.Err = "", &Error{Op: "name", Key: obj.Key, Err: err}
+		s.Item.Path = ""
+	}
+	if o.Taken.LeaveOut != nil {
+		s.Ignored = o.Taken.LeaveOut(name)
+	}
+	if o.Taken.Later != nil && s.Ignored == "" {
+		s.Ignored = o.Taken.Later(obj.Modified)
+		s.Later = s.Ignored != ""
+	}
+	if err != nil && s.Ignored == "" {
+		s.Err = &Error{Op: "name", Key: obj.Key, Err: err}
 	}
 	return s
 }
@@ -131,7 +157,8 @@ func (s *Step) decideFetch(known *recordCursor, o *DownloadOptions) error {
 	if err != nil {
 		return &Error{Op: "journal", Err: errors.Join(ErrLocal, err)}
 	}
-	fi, err := o.Target.stat(f.Name)
+	s.Record, s.Known = rec, recorded
+	fi, err := s.find(o)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.Action, s.Reason = Get, "not here yet"
@@ -154,23 +181,48 @@ func (s *Step) decideFetch(known *recordCursor, o *DownloadOptions) error {
 	}
 	was := StatOf(fi)
 	f.Was, f.Ours = &was, recorded && fi.Mode().IsRegular() && was == rec.Stat
-	f.compare(s, rec, fi)
+	f.compare(s, rec, fi, o.Compare)
 	if s.Action == Get && !f.Ours {
 		s.apply(o.Existing)
 	}
 	return nil
 }
 
+// find looks at what has the step's name in the target.
+func (s *Step) find(o *DownloadOptions) (fs.FileInfo, error) {
+	f := s.Fetch
+	local, err := o.Target.localName(f.Name)
+	if err != nil {
+		return nil, err
+	}
+	if f.Local = local; local != f.Name {
+		s.Item.Path = o.Target.Path(local)
+	}
+	if o.Straight {
+		if err := o.Target.straight(path.Dir(strings.TrimSuffix(local, "/"))); err != nil {
+			return nil, err
+		}
+	}
+	return o.Target.stat(local)
+}
+
 // compare says whether what has the name is the object, as far as that can be
 // told without reading it.
-func (f *Fetch) compare(s *Step, rec Record, fi fs.FileInfo) {
+func (f *Fetch) compare(s *Step, rec Record, fi fs.FileInfo, by Compare) {
 	obj := &f.Object
+	same := fi.Mode().IsRegular() && fi.Size() == obj.Size
 	switch {
+	case same && by == BySize:
+		s.Action, s.Reason = Skip, "of the same size"
+	case same && by == ByContent:
+		s.Action, s.Reason = Check, "of the same size, perhaps the same"
 	case f.Ours && sameETag(rec.ETag, obj.ETag) && rec.Stat.Size == obj.Size:
 		s.Action, s.Reason = Skip, "unchanged since it was fetched"
 	case f.Ours:
 		s.Action, s.Reason = Get, "replaced in the store"
-	case !fi.Mode().IsRegular(), fi.Size() != obj.Size:
+	case !fi.Mode().IsRegular():
+		s.Action, s.Reason = Get, "no regular file has its name"
+	case !same:
 		s.Action, s.Reason = Get, "the file differs in size"
 	case sameSecond(fi.ModTime(), obj.Modified):
 		s.Action, s.Reason = Skip, "of the same size and time"

@@ -28,6 +28,10 @@ type Target struct {
 	mu    sync.Mutex
 	in    string // whose entries names are
 	names map[string]struct{}
+
+	// Of the plan alone.
+	aliases aliases
+	plain   string // the last directory that straight found no link on the way to
 }
 
 // OpenTarget opens dir, or makes it, and sees that files can be written there.
@@ -130,6 +134,24 @@ func (t *Target) spelled(name string) bool {
 	return ok
 }
 
+// straight reports ErrPath where dir is reached through a symbolic link.
+func (t *Target) straight(dir string) error {
+	if dir == t.plain || dir == "." || dir == "" || t.root == nil {
+		return nil
+	}
+	if err := t.straight(path.Dir(dir)); err != nil {
+		return err
+	}
+	fi, err := t.root.Lstat(dir)
+	switch {
+	case err == nil && fi.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%w: %s is a symbolic link here", ErrPath, t.Path(dir))
+	case err == nil:
+		t.plain = dir
+	}
+	return nil // what is wrong besides shows when it is used
+}
+
 // mkdir makes the directory name and those above it.
 func (t *Target) mkdir(name string) error {
 	if name = strings.TrimSuffix(name, "/"); name == "" || name == "." {
@@ -162,8 +184,11 @@ func (t *Target) reopen(name string) (*os.File, error) {
 // Remove removes what an unfinished name has left. It is no error if there is
 // nothing.
 func (t *Target) Remove(name string) {
-	if t.root != nil {
-		_ = t.root.Remove(partName(name, t.tag))
+	if t.root == nil {
+		return
+	}
+	if t.root.Remove(partName(name, t.tag)) != nil && !isASCII(name) {
+		_ = t.root.Remove(partName(t.otherwise(name), t.tag)) // it may be written otherwise here
 	}
 }
 

@@ -25,7 +25,12 @@ type fetching struct {
 	existing transfer.Existing
 	failed   map[string]error // by key, of the last run
 	there    map[string]string
+	ignored  map[string]string
+	order    []string // keys, as they were done
 	saved    int64
+	taken    transfer.Taken
+	compare  transfer.Compare
+	names    *transfer.NameList
 }
 
 func newFetching(t *testing.T) *fetching {
@@ -39,10 +44,10 @@ func (f *fetching) run(t *testing.T, sources ...transfer.Remote) (transfer.Resul
 		t.Fatal(err)
 	}
 	defer target.Close()
-	f.failed, f.there, f.saved = map[string]error{}, map[string]string{}, 0
+	f.failed, f.there, f.ignored, f.order, f.saved = map[string]error{}, map[string]string{}, map[string]string{}, nil, 0
 	events := make(chan transfer.Event, 10_000)
-	o := transfer.DownloadOptions{Target: target, Existing: f.existing, PartSize: 1000, Parallel: 2,
-		RunOptions: transfer.RunOptions{Event: func(e transfer.Event) { events <- e }}}
+	o := transfer.DownloadOptions{Target: target, Taken: f.taken, Existing: f.existing, Names: f.names, Straight: f.names != nil, PartSize: 1000, Parallel: 2,
+		RunOptions: transfer.RunOptions{Compare: f.compare, Event: func(e transfer.Event) { events <- e }}}
 	steps := transfer.PlanDownload(t.Context(), &f.store, sources, &f.journal, o)
 	res, err := transfer.Download(t.Context(), steps, &f.store, &f.journal, o)
 	close(events)
@@ -52,6 +57,10 @@ func (f *fetching) run(t *testing.T, sources ...transfer.Remote) (transfer.Resul
 			f.failed[e.Key] = e.Err
 		case transfer.There:
 			f.there[e.Key] = e.Text
+		case transfer.Ignored:
+			f.ignored[e.Key] = e.Text
+		case transfer.Done:
+			f.order = append(f.order, e.Key)
 		case transfer.Saved:
 			f.saved += e.Bytes
 		}
@@ -70,6 +79,10 @@ func (f *fetching) files(t *testing.T, dir string) map[string]string {
 		name, _ := filepath.Rel(dir, path)
 		if d.IsDir() {
 			found[name+"/"] = ""
+			return nil
+		}
+		if d.Type()&fs.ModeSymlink != 0 {
+			found[name] = ""
 			return nil
 		}
 		b, err := os.ReadFile(path)
@@ -203,7 +216,7 @@ func TestDownloadExisting(t *testing.T) {
 func write(t *testing.T, dir, name, body string, mtime time.Time) {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(path, []byte(body), 0o600), os.Chtimes(path, time.Time{}, mtime))
+	err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(body), 0o600), os.Chtimes(path, time.Time{}, mtime))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +281,11 @@ func TestDownloadResumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[1] ^= 1
+	up, open, err := f.journal.Upload("f")
+	if err != nil || !open || len(up.Parts) != 3 {
+		t.Fatalf("%+v, %v: three ranges are to be known", up, err)
+	}
+	b[int64(up.Parts[0].Number-1)*up.PartSize] ^= 1
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}

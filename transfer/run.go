@@ -44,6 +44,7 @@ type File interface {
 type Result struct {
 	Failed   int  // items and entries that failed
 	Left     int  // items that were planned and not finished, because the run ended before
+	Waiting  int  // Zarr metadata that were held back, because something of their store is left to a later run
 	Complete bool // the whole plan was seen, and nothing of it failed or is left
 }
 
@@ -78,7 +79,7 @@ func (r *runner) run(whole context.Context, steps iter.Seq[Step]) (Result, error
 	if err == nil && r.stopped() {
 		err = ErrStopped
 	}
-	res := Result{Failed: r.failed, Left: r.left + r.held()}
+	res := Result{Failed: r.failed, Left: r.left + r.held(), Waiting: r.waiting}
 	if err == nil && (res.Left > 0 || !r.seenAll) {
 		err = context.Cause(whole)
 	}
@@ -132,9 +133,11 @@ type runner struct {
 	workers         int
 	busy, busyLarge int
 	failed, left    int
+	waiting         int
 	steps           int
 	low             lowWater
 	zarr            map[string]*zarrStore
+	dirs            bool // they are the directories of a download
 }
 
 // outcome is how one dispatched item ended.
@@ -221,23 +224,28 @@ func (r *runner) take(ctx context.Context, s Step) {
 			return
 		}
 	}
+	if s.Fetch != nil {
+		r.closeZarr(ctx, s.Fetch.Name)
+	}
 	e := s.Event()
 	switch e.Kind {
 	case Failed:
 		r.failed++
-		r.zarrOf(s.Item).fail()
+		r.zarrOf(s).fail()
 		r.low.add(s.Item.Key) // and never done: what lies there was not held against the store
 		r.o.Event(e)
 		return
 	case Ignored:
 		if s.Later {
-			r.zarrOf(s.Item).wait()
+			r.zarrOf(s).wait()
 		}
 		r.o.Event(e)
 		return
 	default:
 	}
-	r.closeZarr(ctx, s.Item.Key)
+	if s.Fetch == nil {
+		r.closeZarr(ctx, s.Item.Key)
+	}
 	if s.Action == Skip {
 		if !s.Known && s.Fetch == nil {
 			r.low.block() // without a record the listing has to tell again
@@ -248,7 +256,7 @@ func (r *runner) take(ctx context.Context, s Step) {
 		return
 	}
 	t := ticketed{s, r.low.add(s.Item.Key)}
-	z := r.zarrOf(s.Item)
+	z := r.zarrOf(s)
 	if z != nil && s.Item.Meta {
 		z.hold(t)
 		return
@@ -298,8 +306,7 @@ func (r *runner) settle(ctx context.Context, out outcome) {
 	if out.large {
 		r.busyLarge--
 	}
-	item := out.step.Item
-	z := r.zarrOf(item)
+	z := r.zarrOf(out.step.Step)
 	switch {
 	case out.err == nil:
 		r.low.done(out.step.ticket)
@@ -310,13 +317,8 @@ func (r *runner) settle(ctx context.Context, out outcome) {
 		z.fail()
 		r.fail(out.step, out.err)
 	}
-	if z != nil {
-		z.pending--
-		r.nextWave(ctx, z)
-		if z.over() {
-			delete(r.zarr, item.Zarr)
-		}
-	}
+	z.end()
+	r.advance(ctx, z)
 }
 
 // fail reports an item that failed. What the journal knew of it is not to be

@@ -11,8 +11,10 @@ import (
 // zarrStore holds a store's metadata back until everything else of it is
 // stored, and for good while anything there failed.
 type zarrStore struct {
-	root    string // the keys of the store begin so; "" where they have no common one
-	pending int    // items under way
+	id      string     // in runner.zarr
+	root    string     // the keys of the store begin so; "" where they have no common one
+	parent  *zarrStore // of a directory in a download; what happens below counts for it too
+	pending int        // items under way
 	failed  int
 	waits   bool // something of it is left to a later run
 	closed  bool // no more items of it will come
@@ -23,19 +25,25 @@ type zarrStore struct {
 // The methods that count do nothing for a nil store: most items lie in none.
 
 func (z *zarrStore) begin() {
-	if z != nil {
+	for ; z != nil; z = z.parent {
 		z.pending++
 	}
 }
 
+func (z *zarrStore) end() {
+	for ; z != nil; z = z.parent {
+		z.pending--
+	}
+}
+
 func (z *zarrStore) fail() {
-	if z != nil {
+	for ; z != nil; z = z.parent {
 		z.failed++
 	}
 }
 
 func (z *zarrStore) wait() {
-	if z != nil {
+	for ; z != nil; z = z.parent {
 		z.waits = true
 	}
 }
@@ -43,16 +51,24 @@ func (z *zarrStore) wait() {
 // over reports that nothing is left to do for the store.
 func (z *zarrStore) over() bool { return z.closed && z.pending == 0 && len(z.waves) == 0 }
 
-func (z *zarrStore) hold(s ticketed) { z.meta = append(z.meta, s) }
+// hold keeps metadata back. For the directories above it is under way.
+func (z *zarrStore) hold(s ticketed) {
+	z.meta = append(z.meta, s)
+	z.parent.begin()
+}
 
-// zarrOf returns the store that item lies in, nil for none.
-func (r *runner) zarrOf(item Item) *zarrStore {
+// zarrOf returns the store that a step's item lies in, nil for none.
+func (r *runner) zarrOf(s Step) *zarrStore {
+	item := s.Item
+	if s.Fetch != nil {
+		return r.zarrDir(dirOf(s.Fetch.Name))
+	}
 	if item.Zarr == "" {
 		return nil
 	}
 	z := r.zarr[item.Zarr]
 	if z == nil {
-		z = &zarrStore{}
+		z = &zarrStore{id: item.Zarr}
 		if rel := filepath.ToSlash(strings.TrimPrefix(item.Path, item.Zarr)); strings.HasSuffix(item.Key, rel) {
 			z.root = strings.TrimSuffix(item.Key, rel) + "/"
 		}
@@ -61,11 +77,32 @@ func (r *runner) zarrOf(item Item) *zarrStore {
 	return z
 }
 
+// dirOf is the directory that name lies in: "" or with its final slash.
+func dirOf(name string) string {
+	return name[:strings.LastIndexByte(strings.TrimSuffix(name, "/"), '/')+1]
+}
+
+// zarrDir returns a directory of a download as a store of its own. A listing
+// tells only at a directory's end whether it is one (zarr.json comes behind
+// c/0), so each one on the way down counts what lies below it.
+func (r *runner) zarrDir(dir string) *zarrStore {
+	z := r.zarr[dir]
+	if z == nil {
+		z = &zarrStore{id: dir, root: dir}
+		if dir != "" {
+			z.parent = r.zarrDir(dirOf(dir))
+		}
+		r.zarr[dir] = z
+	}
+	return z
+}
+
 // closeZarr closes the stores that lie behind key, which all later keys
-// follow; "" closes them all.
+// follow; "" closes them all. In a download they are the directories that do
+// not hold the name key.
 func (r *runner) closeZarr(ctx context.Context, key string) {
-	for root, z := range r.zarr {
-		if z.closed || key != "" && (z.root == "" || strings.HasPrefix(key, z.root) || key < z.root) {
+	for _, z := range r.zarr {
+		if z.closed || key != "" && (z.root == "" || strings.HasPrefix(key, z.root) || key < z.root && !r.dirs) {
 			continue
 		}
 		z.closed = true
@@ -74,8 +111,15 @@ func (r *runner) closeZarr(ctx context.Context, key string) {
 		}
 		z.waves = waves(z.meta)
 		z.meta = nil
+		r.advance(ctx, z)
+	}
+}
+
+// advance goes on with z, and with those above that waited for it.
+func (r *runner) advance(ctx context.Context, z *zarrStore) {
+	for ; z != nil; z = z.parent {
 		if r.nextWave(ctx, z); z.over() {
-			delete(r.zarr, root)
+			delete(r.zarr, z.id)
 		}
 	}
 }
@@ -109,7 +153,7 @@ func (r *runner) nextWave(ctx context.Context, z *zarrStore) {
 		wave := z.waves[0]
 		z.waves = z.waves[1:]
 		if z.failed > 0 || z.waits || ctx.Err() != nil || r.stopped() {
-			r.heldBack(ctx, wave, z.failed == 0)
+			r.heldBack(ctx, z, wave, z.failed == 0)
 			continue
 		}
 		z.pending += len(wave)
@@ -120,20 +164,25 @@ func (r *runner) nextWave(ctx context.Context, z *zarrStore) {
 	}
 }
 
-// heldBack reports metadata that is not sent because its store is incomplete:
-// something failed, or is only left to a later run.
-func (r *runner) heldBack(ctx context.Context, steps []ticketed, later bool) {
+// heldBack reports metadata of z that is not moved because the store is
+// incomplete: something failed, or is only left to a later run.
+func (r *runner) heldBack(ctx context.Context, z *zarrStore, steps []ticketed, later bool) {
 	for _, s := range steps {
+		z.parent.end()
 		if ctx.Err() != nil || r.stopped() {
+			z.parent.fail()
 			r.left++
 			continue
 		}
 		if later {
 			// Its ticket stays open, so that the mark does not pass it.
+			z.parent.wait()
+			r.waiting++
 			r.o.Event(Event{Kind: Ignored, Key: s.Item.Key, Path: s.Item.Path, Text: "Zarr metadata: of its store something is left to a later run"})
 			continue
 		}
-		r.fail(s, &Error{Op: "put", Key: s.Item.Key, Path: s.Item.Path, Err: ErrHeldBack})
+		z.parent.fail()
+		r.fail(s, &Error{Op: s.Action.String(), Key: s.Item.Key, Path: s.Item.Path, Err: ErrHeldBack})
 	}
 }
 

@@ -95,7 +95,7 @@ func TestKeyPatience(t *testing.T) {
 		{us, true, 0, 0},
 	} {
 		t.Setenv("SYSTEMD_EXEC_PID", c.systemd)
-		task := &task{terminal: c.terminal, o: uploadOptions{waitCreds: c.asked}}
+		task := &task{terminal: c.terminal, o: uploadOptions{runOptions: runOptions{waitCreds: c.asked}}}
 		if got := task.keyPatience(); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}

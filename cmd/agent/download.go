@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,30 +17,19 @@ import (
 	"agent/transfer"
 )
 
-// downloadOptions are the flags of download. Those that it shares with upload
-// mean the same there.
+// downloadOptions are the flags of download.
 type downloadOptions struct {
-	run      uploadOptions
+	runOptions
 	existing string
 }
 
 func (o *downloadOptions) addFlags(cmd *cobra.Command) {
-	r := &o.run
-	r.connection.addFlags(cmd)
-	r.partSize, r.memory = 16<<20, 64<<20
-	f := cmd.Flags()
-	f.StringVar(&o.existing, "existing", "fail", "what to do about a file that differs and is not as this job left it: fail (name it, fetch the others), keep, replace")
-	f.BoolVarP(&r.dryRun, "dry-run", "n", false, "print what would be done and why; fetch nothing")
-	f.BoolVar(&r.restart, "restart", false, "forget what earlier runs did")
-	f.Var(&r.partSize, "part-size", "size of the ranges that large objects are fetched in, and remembered by")
-	f.IntVar(&r.parallel, "parallel", 8, "large ranges in flight at once; small objects go at four times that")
-	f.DurationVar(&r.patience, "patience", 0, "how long the store may be away, e.g. 2h (default: without end on a terminal, else 24h)")
-	f.DurationVar(&r.waitCreds, "wait-credentials", 0, "how long to wait for new credentials (default: without end on a terminal, 10m in a systemd unit, else 24h)")
-	f.StringVar(&r.onWait, "on-wait", "", "run `COMMAND` each time it begins to wait for credentials, with the reason on its standard input")
-	f.BoolVarP(&r.quiet, "quiet", "q", false, "print errors only")
-	f.BoolVar(&r.json, "json", false, "print one JSON object a line")
-	f.CountVarP(&r.verbose, "verbose", "v", "print retries too; -vv logs every file")
-	f.StringVar(&r.logFile, "log-file", "", "write the log to `FILE` (default: in the job's folder)")
+	o.runOptions.addFlags(cmd, runWords{
+		nothing:  "fetch nothing",
+		partSize: "size of the ranges that large objects are fetched in, and remembered by",
+		parallel: "large ranges in flight at once; small objects go at four times that",
+	})
+	cmd.Flags().StringVar(&o.existing, "existing", "fail", "what to do about a file that differs and is not as this job left it: fail (name it, fetch the others), keep, replace")
 }
 
 func downloadCommand(name string, s std) *cobra.Command {
@@ -65,6 +55,11 @@ this job has fetched and nobody has changed is replaced when the object is. Any
 other file that differs is your own: it is left alone and named as a failure,
 until --existing says keep or replace. Nothing in DIR is ever deleted.
 
+Filters are about the paths below DIR: an object has its last name there, and with
+several sources each path begins with the last name of its source. --min-age goes
+by the time at which an object was stored. Metadata of a Zarr store come after all
+else of it, and not at all while a chunk has failed.
+
 Keys that can't be files below DIR (../x, /x, a/b beside a, parts of more than
 255 bytes; on Windows also CON, a:b, a\b and the like) are named as failures.
 Nothing is ever written outside DIR, through symbolic links neither.
@@ -73,6 +68,8 @@ Nothing is ever written outside DIR, through symbolic links neither.
 		Example: fmt.Sprintf(`  %[1]s download my-workspace/dataset ./dataset
   %[1]s download my-workspace/scenes/scene.tif .
   %[1]s download s3://my-bucket/netcdf/ ./netcdf
+  %[1]s download --exclude '*' --include '*.tif' my-workspace/dataset ./dataset
+  %[1]s download --limit 10MiB/s --max-duration 50m my-workspace/dataset ./dataset
   %[1]s download --dry-run my-workspace/dataset ./dataset`, name),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runDownload(cmd.Context(), name, args, o, s)
@@ -88,6 +85,7 @@ type download struct {
 	remotes  []transfer.Remote
 	urls     []string // of the sources, by which the job is known
 	existing transfer.Existing
+	compare  transfer.Compare
 }
 
 func (d *download) job(t *task) journal.Job {
@@ -95,19 +93,30 @@ func (d *download) job(t *task) journal.Job {
 }
 
 func runDownload(ctx context.Context, name string, args []string, o downloadOptions, s std) error {
-	t := &task{name: name, o: o.run, std: s, down: &download{}, checksum: transfer.CRC64NVME}
-	if err := t.resolveDownload(ctx, args, o); err != nil {
+	t := &task{name: name, std: s, begun: time.Now(), down: &download{}}
+	if err := o.unattended.check(); err != nil {
 		return err
 	}
-	return t.run(ctx)
+	rule, err := parseExisting(o.existing)
+	if err != nil {
+		return err
+	}
+	t.down.existing = rule
+	if err = t.resolveDownload(ctx, args, o.runOptions); err == nil {
+		err = t.run(ctx)
+	}
+	return t.reported(err)
 }
 
+// fetchMemory is for the buffers of requests: what is fetched goes to its file
+// as it comes.
+const fetchMemory = 64 << 20
+
 // resolveDownload turns arguments and flags into a task, or into a mistake.
-func (t *task) resolveDownload(ctx context.Context, args []string, o downloadOptions) (err error) {
+// t.down is set.
+func (t *task) resolveDownload(ctx context.Context, args []string, o runOptions) (err error) {
 	d := t.down
-	if d.existing, err = parseExisting(o.existing); err != nil {
-		return err
-	}
+	t.o, t.checksum = uploadOptions{runOptions: o, memory: fetchMemory}, transfer.CRC64NVME
 	if t.o.parallel < 1 || t.o.parallel > 1024 {
 		return &dest.Mistake{Msg: fmt.Sprintf("--parallel %d is not between 1 and 1024", t.o.parallel)}
 	}
@@ -117,6 +126,7 @@ func (t *task) resolveDownload(ctx context.Context, args []string, o downloadOpt
 	if t.args, d.dir, err = dest.SplitDownload(args); err != nil {
 		return err
 	}
+	t.o.connection.limiter = t.o.limiter()
 	if t.connection, err = connect(ctx, t.o.connection, t.args[0], t.o.parallel*4+4); err != nil {
 		return dest.AsSource(err)
 	}
@@ -141,8 +151,25 @@ func (t *task) resolveDownload(ctx context.Context, args []string, o downloadOpt
 			t.prefix = t.prefix[:strings.LastIndexByte(strings.TrimSuffix(t.prefix, "/"), '/')+1]
 		}
 	}
+	if err := t.resolveTaken(); err != nil {
+		return err
+	}
 	t.terminal = isTerminal(t.std.err) && !t.o.json && !t.o.quiet
 	return nil
+}
+
+// resolveTaken reads the filters of a download. Rules are about the paths below
+// DIR, whatever the keys, and a list has one source to be relative to.
+func (t *task) resolveTaken() (err error) {
+	d := t.down
+	if t.o.filter.filesFrom != "" {
+		if len(d.remotes) != 1 {
+			return &dest.Mistake{Msg: "--files-from needs one source, and that a prefix", Hint: "the listed paths are relative to it"}
+		}
+		d.remotes[0].AsDir()
+	}
+	t.take, err = t.o.filter.resolve(t.std, []transfer.Source{{Path: d.dir, Dir: true}}, "")
+	return err
 }
 
 func parseExisting(s string) (transfer.Existing, error) {
@@ -163,18 +190,14 @@ func (s *session) fetch(ctx context.Context) error {
 	o := transfer.DownloadOptions{
 		RunOptions: transfer.RunOptions{
 			Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
-			Event: s.event, Found: !s.terminal, Stop: s.stopper.stop,
+			Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Compare: d.compare,
 		},
-		Existing: d.existing, PartSize: int64(s.o.partSize), Parallel: s.o.parallel,
+		Taken: s.take.taken(), Existing: d.existing, PartSize: int64(s.o.partSize), Parallel: s.o.parallel,
+	}
+	if s.o.dryRun {
+		return s.mayList(s.planFetch(ctx, o))
 	}
 	var err error
-	if s.o.dryRun {
-		if o.Target, err = transfer.PeekTarget(d.dir); err != nil {
-			return err
-		}
-		defer func() { _ = o.Target.Close() }()
-		return s.mayList(s.showPlan(s.fetches(ctx, o)))
-	}
 	if o.Target, err = transfer.OpenTarget(d.dir, s.job.ID); err != nil {
 		return err
 	}
@@ -182,20 +205,40 @@ func (s *session) fetch(ctx context.Context) error {
 	if err := s.prepareFetch(ctx, o.Target); err != nil {
 		return err
 	}
+	done, err := s.listNames(&o)
+	if err != nil {
+		return err
+	}
+	defer done()
 	defer s.beside(ctx, func(ctx context.Context) {
-		transfer.CountRemote(ctx, s.store, d.remotes, o.Target, s.event)
+		transfer.CountRemote(ctx, s.store, d.remotes, o, s.event)
 	})()
 	res, err := transfer.Download(ctx, s.fetches(ctx, o), s.store, s.db, o)
 	if n := s.unverified.Load(); n > 0 {
 		s.notice(fmt.Sprintf("the store keeps no checksum of %d objects: their size was compared, and what TLS guards; their bytes were not", n))
 	}
 	if err == nil && res.Failed > 0 {
-		return &shownError{exitFailures}
+		err = &shownError{exitFailures}
 	}
 	if err == nil {
 		s.maybeNothing()
 	}
-	return s.mayList(err)
+	return s.mayList(s.sweep(ctx, &o, res, err))
+}
+
+// planFetch shows what a download would do.
+func (s *session) planFetch(ctx context.Context, o transfer.DownloadOptions) (err error) {
+	if o.Target, err = transfer.PeekTarget(s.down.dir); err != nil {
+		return err
+	}
+	defer func() { _ = o.Target.Close() }()
+	done, err := s.listNames(&o)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = s.showPlan(s.fetches(ctx, o))
+	return s.sweep(ctx, &o, transfer.Result{Complete: err == nil}, err)
 }
 
 // fetches is the plan as a stream.
@@ -243,6 +286,8 @@ func hintFetched(err error) string {
 		return ""
 	}
 	switch {
+	case errors.Is(err, transfer.ErrPath) && e.Op != "name":
+		return "move away what is in its way here, or have it renamed in the store"
 	case errors.Is(err, transfer.ErrPath):
 		return "fetch it with another tool, under another name, or have it renamed in the store"
 	case errors.Is(err, transfer.ErrExists):
@@ -251,6 +296,8 @@ func hintFetched(err error) string {
 		return "run again when nothing writes to it any more"
 	case errors.Is(err, transfer.ErrDamaged):
 		return "run again; if it stays so, something on the way or in the store damages it: upload it anew"
+	case errors.Is(err, transfer.ErrNotExist) && e.Op == "list" && strings.HasSuffix(e.Key, "/"):
+		return "check its spelling: nothing is stored below it; a single object is fetched by download, without the final slash"
 	case errors.Is(err, transfer.ErrNotExist) && e.Op == "list":
 		return "check its spelling: neither an object nor a prefix is called so"
 	case errors.Is(err, transfer.ErrNotExist):

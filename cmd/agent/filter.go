@@ -207,20 +207,30 @@ func (o *filterOptions) readNames(s std) (*transfer.Names, error) {
 
 // apply has a scan take what the flags say.
 func (s *selection) apply(o transfer.ScanOptions) transfer.ScanOptions {
-	o.Only = s.only
+	t := s.taken()
+	o.Only, o.LeaveOut = t.Only, t.LeaveOut
+	if t.Later != nil {
+		o.Later = func(st transfer.Stat) string { return t.Later(time.Unix(0, st.MTime)) }
+	}
+	return o
+}
+
+// taken is what the flags say, for objects.
+func (s *selection) taken() transfer.Taken {
+	t := transfer.Taken{Only: s.only}
 	if s.rules.Excludes() {
-		o.LeaveOut = s.leaveOut
+		t.LeaveOut = s.leaveOut
 	}
 	if s.minAge.d > 0 {
-		limit, why := s.now.Add(-s.minAge.d).UnixNano(), "changed within the last "+s.minAge.text
-		o.Later = func(st transfer.Stat) string {
-			if st.MTime > limit {
+		limit, why := s.now.Add(-s.minAge.d), "changed within the last "+s.minAge.text
+		t.Later = func(changed time.Time) string {
+			if changed.After(limit) {
 				return why
 			}
 			return ""
 		}
 	}
-	return o
+	return t
 }
 
 // leaveOut asks the rules about a key. Their paths are those below the

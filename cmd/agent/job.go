@@ -95,6 +95,14 @@ func (t *task) command() string {
 	return "upload"
 }
 
+// moved is what is done to bytes, as people and the log say it.
+func (t *task) moved() string {
+	if t.down != nil {
+		return "fetched"
+	}
+	return "sent"
+}
+
 func sourcePaths(sources []transfer.Source) []string {
 	paths := make([]string, len(sources))
 	for i, s := range sources {
@@ -122,7 +130,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	if s.o.dryRun && s.o.logFile == "" {
 		logPath = "" // leaves no trace
 	}
-	s.log, err = joblog.Open(logPath, joblog.Options{Verbose: s.o.verbose > 1, Redactor: s.redact, Private: s.o.logFile == ""})
+	s.log, err = joblog.Open(logPath, joblog.Options{Verbose: s.o.verbose > 1, Fetching: s.down != nil, Redactor: s.redact, Private: s.o.logFile == ""})
 	if err != nil {
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())
@@ -135,7 +143,7 @@ func (s *session) open(ctx context.Context) (err error) {
 		Explain: explainItem, Fetching: s.down != nil,
 	})
 	s.sink.Start(show.Start{
-		Job: s.job.ID, Command: s.job.Direction, Sources: s.args, Destination: s.destination(),
+		Job: s.job.ID, Command: s.command(), Sources: s.args, Destination: s.destination(),
 		Version: version, Resumed: s.db != nil && !s.db.New(),
 	})
 	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
@@ -264,7 +272,7 @@ func (s *session) beside(ctx context.Context, count func(context.Context)) (end 
 // not mounted looks the same.
 func (s *session) maybeNothing() {
 	if s.sink.Counts().FilesFound == 0 {
-		s.notice("nothing was found to " + s.job.Direction)
+		s.notice("nothing was found to " + s.command())
 	}
 }
 
@@ -348,12 +356,12 @@ func (s *session) ended(err error) int {
 	code := exitCode(err)
 	if sig := s.stopper.code(); sig != 0 && !errors.Is(err, transfer.ErrLocal) && (err != nil || code != exitDone) {
 		s.log.Warn("stopped by a signal", "code", sig)
-		s.sink.Error("stopped before everything was "+map[bool]string{false: "sent", true: "fetched"}[s.down != nil], goesOn)
+		s.sink.Error("stopped before everything was "+s.moved(), goesOn)
 		return sig
 	}
 	if s.outOfTime(err) {
 		s.log.Warn("stopped by --max-duration")
-		s.sink.Error("stopped after --max-duration "+s.o.unattended.maxDuration.String()+", before everything was sent", goesOn)
+		s.sink.Error("stopped after --max-duration "+s.o.unattended.maxDuration.String()+", before everything was "+s.moved(), goesOn)
 		return exitStopped
 	}
 	var shown *shownError
@@ -366,7 +374,7 @@ func (s *session) ended(err error) int {
 		s.sink.Error(what, hint)
 	}
 	c := s.sink.Counts()
-	s.log.Info("end", "code", code, "sent", c.FilesDone, "there", c.FilesThere, "failed", c.FilesFailed,
-		"bytes_sent", c.BytesSent, "bytes_saved", c.BytesSaved, "deleted", c.FilesDeleted)
+	s.log.Info("end", "code", code, s.moved(), c.FilesDone, "there", c.FilesThere, "failed", c.FilesFailed,
+		"bytes_"+s.moved(), c.BytesSent, "bytes_saved", c.BytesSaved, "deleted", c.FilesDeleted)
 	return code
 }

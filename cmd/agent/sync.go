@@ -67,6 +67,11 @@ taken for the file, unless the file is newer. --checksum reads every file and
 compares its bytes, --size-only compares nothing but sizes. Upload and sync of
 the same pair share a journal.
 
+Towards the directory it is a download of one prefix that replaces what differs,
+your own files too. A file is fetched if it is not there, has another size, or was
+replaced in the store; of the same size, and neither as this job left it nor of
+the object's time, it is compared by the store's checksum.
+
 --delete deletes what the source does not have, after all else. It deletes
 nothing if anything could not be read, sent or listed, if the source is empty,
 if the run is stopped, or if more than --max-delete would go; then it says so

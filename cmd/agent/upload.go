@@ -23,55 +23,33 @@ import (
 
 // uploadOptions are the flags of upload. Zero values mean what the help says.
 type uploadOptions struct {
-	connection connectionOptions
-	filter     filterOptions
+	runOptions
 	manifestOptions
-	unattended unattendedOptions
-	limitOptions
 
-	allFiles, noFollow  bool
-	dirMarkers          string
-	contentType         string
-	dryRun, restart     bool
-	checksum            string
-	partSize, memory    byteSize
-	parallel            int
-	signPayload         bool
-	patience, waitCreds time.Duration
-
-	onWait string
-
-	quiet, json bool
-	verbose     int
-	logFile     string
+	allFiles, noFollow bool
+	dirMarkers         string
+	contentType        string
+	checksum           string
+	memory             byteSize
+	signPayload        bool
 }
 
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
-	o.connection.addFlags(cmd)
-	o.filter.addFlags(cmd)
+	o.runOptions.addFlags(cmd, runWords{
+		nothing:  "send nothing",
+		partSize: "part size; grown where a file would need more than 10,000 parts",
+		parallel: "large parts in flight at once; small files go at four times that",
+	})
 	o.manifestOptions.addFlags(cmd)
-	o.unattended.addFlags(cmd)
-	o.limitOptions.addFlags(cmd)
-	o.partSize, o.memory = 16<<20, 64<<20
+	o.memory = 64 << 20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
 	f.BoolVar(&o.noFollow, "no-follow-symlinks", false, "leave out symbolic links")
 	f.StringVar(&o.dirMarkers, "dir-markers", "", "put an empty object of this `name` into every directory, e.g. .s3keep")
 	f.StringVar(&o.contentType, "content-type", "", "`type` of every object (default: by the file's extension)")
-	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print what would be done and why; send nothing")
-	f.BoolVar(&o.restart, "restart", false, "forget what earlier runs did")
 	f.StringVar(&o.checksum, algorithmFlag(cmd), "crc64nvme", "`algorithm` sent with every part: crc64nvme, crc32c, none")
-	f.Var(&o.partSize, "part-size", "part size; grown where a file would need more than 10,000 parts")
 	f.Var(&o.memory, "memory", "memory for buffers")
-	f.IntVar(&o.parallel, "parallel", 8, "large parts in flight at once; small files go at four times that")
 	f.BoolVar(&o.signPayload, "sign-payload", false, "over plain http: sign the bytes too (SHA-256, slower)")
-	f.DurationVar(&o.patience, "patience", 0, "how long the store may be away, e.g. 2h (default: without end on a terminal, else 24h)")
-	f.DurationVar(&o.waitCreds, "wait-credentials", 0, "how long to wait for new credentials (default: without end on a terminal, 10m in a systemd unit, else 24h)")
-	f.StringVar(&o.onWait, "on-wait", "", "run `COMMAND` each time it begins to wait for credentials, with the reason on its standard input")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print errors, and what is waited for, only")
-	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
-	f.CountVarP(&o.verbose, "verbose", "v", "print retries too; -vv logs every file")
-	f.StringVar(&o.logFile, "log-file", "", "write the log to `FILE` (default: in the job's folder)")
 }
 
 func uploadCommand(name string, s std) *cobra.Command {

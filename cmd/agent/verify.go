@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +20,10 @@ import (
 
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
-	remote             remoteOptions
+	remote remoteOptions
+	filter filterOptions
+	limitOptions
+	dryRun             bool
 	allFiles, noFollow bool
 	download, noExtra  bool
 	manifest           string
@@ -29,7 +33,10 @@ type verifyOptions struct {
 
 func (o *verifyOptions) addFlags(cmd *cobra.Command) {
 	o.remote.addFlags(cmd)
+	o.filter.addFlags(cmd)
+	o.limitOptions.addFlags(cmd)
 	f := cmd.Flags()
+	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print what would be compared, and what is left out and why; ask the store nothing")
 	f.BoolVar(&o.allFiles, "all-files", false, "expect .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
 	f.BoolVar(&o.noFollow, "no-follow-symlinks", false, "leave out symbolic links")
 	f.BoolVar(&o.download, "download", false, "fetch the bytes of objects of which the store keeps no checksum that tells")
@@ -62,9 +69,12 @@ that is wrong it ends with 1.
 With --manifest the lines of the FILE whose keys lie at DEST take the place of
 the files.
 
+What filters leave out is not compared, and its objects are not extra.
+
 ` + exitHelp,
 		Example: fmt.Sprintf(`  %[1]s verify ./dataset my-workspace/dataset
   %[1]s verify --no-extra --json ./dataset my-workspace/dataset
+  %[1]s verify --exclude '*.tmp' ./dataset my-workspace/dataset
   %[1]s verify --manifest dataset.jsonl my-workspace/dataset`, name),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.remote.unattended(cmd, isTerminal(s.err) && !o.json && !o.quiet)
@@ -100,17 +110,22 @@ func runVerify(ctx context.Context, name string, args []string, o verifyOptions,
 	if len(args) != want {
 		return &dest.Mistake{Msg: "name a directory and where it is stored", Hint: fmt.Sprintf("write: %[1]s verify DIR workspace/path, or: %[1]s verify --manifest FILE workspace/path", name)}
 	}
+	o.remote.connection.limiter = o.limiter()
 	c, err := connect(ctx, o.remote.connection, args[want-1], o.parallel*4+4)
 	if err != nil {
 		return err
 	}
 	v := &verifying{o: o, prefix: c.dest.Prefix}
-	if err := v.choose(ctx, args, c.dest); err != nil {
+	if err := v.choose(ctx, s, args, c.dest); err != nil {
 		return err
+	}
+	v.out = bufio.NewWriterSize(s.out, 16<<10)
+	if o.dryRun {
+		return v.plan(s)
 	}
 	r, ctx := openRemote(ctx, name, o.remote, s, c, v.prefix, o.parallel)
 	defer r.close()
-	v.remote, v.out = r, bufio.NewWriterSize(s.out, 16<<10)
+	v.remote = r
 	return v.run(ctx)
 }
 
@@ -121,42 +136,94 @@ type verifying struct {
 	out    *bufio.Writer
 	prefix string // of all keys
 	claims iter.Seq[transfer.Claim]
+	take   *selection
+	left   func(transfer.Entry) // told of what is left out; nil for nobody
 
-	counts [transfer.Undecided + 1]int // by verdict
-	bytes  int64                       // of what is the same
-	seen   atomic.Int64                // findings so far
-	read   atomic.Int64                // bytes of them
+	ignored int                         // entries that were left out
+	counts  [transfer.Undecided + 1]int // by verdict
+	bytes   int64                       // of what is the same
+	seen    atomic.Int64                // findings so far
+	read    atomic.Int64                // bytes of them
 }
 
 // choose decides what is claimed, and which keys that can be.
-func (v *verifying) choose(ctx context.Context, args []string, d dest.Dest) error {
+func (v *verifying) choose(ctx context.Context, s std, args []string, d dest.Dest) error {
 	if v.o.manifest != "" {
-		claims, exact, err := readManifest(v.o.manifest, d)
-		v.claims = claims
-		if exact {
-			v.o.noExtra = true // as for a single file
-		} else {
-			v.prefix = d.Under()
-		}
-		return err
+		return v.chooseListed(s, d)
 	}
 	sources, err := dest.Sources(args[:1], d)
 	if err != nil {
 		return err
 	}
 	v.prefix = sources[0].Prefix
-	if !sources[0].Dir {
-		v.o.noExtra = true // the listing also shows what begins like it
+	if v.take, err = v.o.filter.resolve(s, sources, v.prefix); err != nil {
+		return err
 	}
-	scan := transfer.ScanOptions{AllFiles: v.o.allFiles, NoFollowSymlinks: v.o.noFollow}
-	v.claims = transfer.Claims(transfer.Scan(ctx, sources, scan))
+	if !sources[0].Dir || v.take.only != nil {
+		v.o.noExtra = true // the listing also shows what begins like it, or what is in no list
+	}
+	scan := v.take.apply(transfer.ScanOptions{AllFiles: v.o.allFiles, NoFollowSymlinks: v.o.noFollow})
+	v.claims = transfer.Claims(v.counted(transfer.Scan(ctx, sources, scan)))
+	return nil
+}
+
+// counted passes entries on and counts those that are left out.
+func (v *verifying) counted(entries iter.Seq[transfer.Entry]) iter.Seq[transfer.Entry] {
+	return func(yield func(transfer.Entry) bool) {
+		for e := range entries {
+			if e.Ignored != "" {
+				v.leave(e)
+			}
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+func (v *verifying) leave(e transfer.Entry) {
+	v.ignored++
+	if v.left != nil {
+		v.left(e)
+	}
+}
+
+// chooseListed claims what a manifest says.
+func (v *verifying) chooseListed(s std, d dest.Dest) error {
+	if v.o.filter.filesFrom != "" || v.o.filter.minAge.d > 0 {
+		return &dest.Mistake{Msg: "--files-from and --min-age are about files, and with --manifest none are looked at", Hint: "--exclude, --include and --filter-from go with it"}
+	}
+	claims, exact, err := readManifest(v.o.manifest, d)
+	if err != nil {
+		return err
+	}
+	if v.prefix = d.Under(); exact {
+		v.prefix, v.o.noExtra = d.Prefix, true // as for a single file
+	}
+	if v.take, err = v.o.filter.resolve(s, nil, v.prefix); err != nil {
+		return err
+	}
+	if exact {
+		v.take.single = path.Base(d.Prefix)
+	}
+	v.claims = func(yield func(transfer.Claim) bool) {
+		for c := range claims {
+			if why := v.take.leaveOut(c.Key); why != "" && c.Err == nil {
+				v.leave(transfer.Entry{Item: transfer.Item{Key: c.Key}, Ignored: why})
+				continue
+			}
+			if !yield(c) {
+				return
+			}
+		}
+	}
 	return nil
 }
 
 func (v *verifying) run(ctx context.Context) error {
 	stop := v.watchProgress(ctx)
 	err := transfer.Verify(ctx, v.claims, v.store, transfer.VerifyOptions{
-		Prefix: v.prefix, NoExtra: v.o.noExtra, Download: v.o.download,
+		Prefix: v.prefix, NoExtra: v.o.noExtra, LeaveOut: v.take.taken().LeaveOut, Download: v.o.download,
 		Asking: v.o.parallel * 4, Reading: v.o.parallel,
 		Found: v.found, Notice: func(text string) { v.say("note: %s", text) }, Stop: v.stopper.stop,
 	})
@@ -258,6 +325,7 @@ type endLine struct {
 	Content      int       `json:"content"`
 	Unverifiable int       `json:"unverifiable"`
 	Failed       int       `json:"failed"`
+	Ignored      int       `json:"ignored"`
 }
 
 // sum says what was found; err is what ended it early.
@@ -265,7 +333,7 @@ func (v *verifying) sum(err error) {
 	c := &v.counts
 	if v.o.json {
 		_ = encodeLine(v.out, endLine{"end", time.Now().UTC(), err == nil, c[transfer.Same], v.bytes, c[transfer.Missing], c[transfer.Extra],
-			c[transfer.OtherSize], c[transfer.OtherContent], c[transfer.Unverifiable], c[transfer.Undecided]}) // Flush tells
+			c[transfer.OtherSize], c[transfer.OtherContent], c[transfer.Unverifiable], c[transfer.Undecided], v.ignored}) // Flush tells
 		return
 	}
 	_ = v.out.Flush() // before the summary; the last one tells
@@ -277,6 +345,9 @@ func (v *verifying) sum(err error) {
 		if c[d] > 0 {
 			parts = append(parts, fmt.Sprintf("%s: %s", d, show.Count(c[d])))
 		}
+	}
+	if v.ignored > 0 {
+		parts = append(parts, "ignored: "+show.Count(v.ignored))
 	}
 	v.say("%s", strings.Join(parts, "; "))
 	if err != nil {

@@ -31,6 +31,8 @@ type Memory struct {
 	// that has stored its object (op "Put done"); its error is what the call
 	// ends with. nil fails nothing. It may block.
 	Fail func(ctx context.Context, op, key string) error
+	// Break is the key at which listings break off; "" for none.
+	Break string
 	// NoCRC64 keeps the checksums from being told.
 	NoCRC64 bool
 
@@ -112,6 +114,24 @@ func (m *Memory) Set(key string, body []byte) transfer.Object {
 	return obj
 }
 
+// Touch changes when an object was stored.
+func (m *Memory) Touch(key string, modified time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	obj := m.objects[key]
+	obj.Modified = modified
+	m.objects[key] = obj
+}
+
+// Opaque gives an object an ETag that tells nothing of its bytes.
+func (m *Memory) Opaque(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	obj := m.objects[key]
+	obj.ETag = fmt.Sprintf("%q", strings.Repeat("0", 30)+"-1")
+	m.objects[key] = obj
+}
+
 // Delete removes an object as somebody else would.
 func (m *Memory) Delete(key string) {
 	m.mu.Lock()
@@ -179,6 +199,10 @@ func (m *Memory) List(ctx context.Context, prefix, after string) iter.Seq2[trans
 		for _, key := range keys {
 			if !strings.HasPrefix(key, prefix) || key <= after {
 				continue
+			}
+			if key == m.Break {
+				yield(transfer.Object{}, &transfer.Error{Op: "List", Key: prefix, Err: transfer.ErrUnreachable})
+				return
 			}
 			m.mu.Lock()
 			obj := m.objects[key].Object

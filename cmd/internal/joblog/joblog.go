@@ -27,6 +27,8 @@ type Options struct {
 	// Verbose writes lines about single items that went well, too. Without it
 	// a million files leave no million lines.
 	Verbose bool
+	// Fetching says that things are fetched, not sent.
+	Fetching bool
 	// Private tightens the mode of a file that is there already: the job's own
 	// log, not one that the user named.
 	Private bool
@@ -182,7 +184,11 @@ func (l *Log) item(e transfer.Event) {
 	}
 	switch e.Kind {
 	case transfer.Done:
-		l.Debug("sent", "key", e.Key, "bytes", e.Bytes)
+		did := "sent"
+		if l.o.Fetching {
+			did = "fetched"
+		}
+		l.Debug(did, "key", e.Key, "bytes", e.Bytes)
 	case transfer.There:
 		l.Debug("already there", "key", e.Key, "bytes", e.Bytes, "reason", e.Text)
 	case transfer.Ignored:
