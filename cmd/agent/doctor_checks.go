@@ -134,12 +134,26 @@ func tryJournal(ctx context.Context, dir string) error {
 	return errors.Join(err, db.Close(), journal.Remove(dir))
 }
 
-// storeURL is where requests go.
+// storeURL is where requests go. AWS has a host for every bucket, but for names
+// with dots: a firewall may let one through and not the other.
 func (c *connection) storeURL() string {
-	if c.endpoint != "" {
+	switch at := "s3." + c.region + ".amazonaws.com"; {
+	case c.endpoint != "":
 		return c.endpoint
+	case strings.Contains(c.dest.Bucket, "."):
+		return "https://" + at
+	default:
+		return "https://" + c.dest.Bucket + "." + at
 	}
-	return "https://s3." + c.region + ".amazonaws.com"
+}
+
+// requestURL is where requests about key go.
+func (c *connection) requestURL(key string) string {
+	at := c.storeURL()
+	if c.endpoint == "" && !strings.Contains(c.dest.Bucket, ".") {
+		return at + "/" + key
+	}
+	return at + "/" + c.dest.Bucket + "/" + key
 }
 
 func (d *doctor) checkProxy(c *connection) {
@@ -162,7 +176,7 @@ func (d *doctor) checkProxy(c *connection) {
 func (d *doctor) checkEndpoint(ctx context.Context, c *connection) bool {
 	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.storeURL()+"/"+c.dest.Bucket+"/"+c.dest.Prefix, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.requestURL(c.dest.Prefix), nil)
 	if err != nil {
 		d.bad("endpoint", "check --endpoint", "%s is no address", c.storeURL())
 		return false

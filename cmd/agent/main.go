@@ -128,7 +128,9 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	m := &dest.Mistake{Msg: fmt.Sprintf("there is no command %q", args[0]), Hint: "see '" + cmd.CommandPath() + " --help'"}
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+	if meant := meantBy(cmd.CommandPath(), args[0]); meant != "" {
+		m.Hint = meant
+	} else if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		m.Hint = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near[0])
 	}
 	return m

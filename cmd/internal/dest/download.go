@@ -26,6 +26,9 @@ func SplitDownload(args []string) (sources []string, dir string, err error) {
 		return nil, "", &Mistake{Msg: fmt.Sprintf("the destination %q is not on this machine", last),
 			Hint: "a directory of this machine comes last; to send something there, use the upload command"}
 	}
+	if last == "-" && !exists(last) {
+		return nil, "", &Mistake{Msg: "a download can't go to standard output", Hint: "name a directory; one that is called - is ./-"}
+	}
 	if last == "" {
 		return nil, "", &Mistake{Msg: "the directory to download to is empty", Hint: "write . for this one"}
 	}

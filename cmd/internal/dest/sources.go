@@ -136,6 +136,8 @@ func missing(arg string, err error) *Mistake {
 	case exists(arg):
 		m.Msg = fmt.Sprintf("the source %q is a symbolic link that leads nowhere", arg)
 		return m
+	case arg == "-":
+		return &Mistake{Msg: "standard input can't be uploaded", Hint: "write it to a file first: a resume reads it again"}
 	case isPattern(arg):
 		m.Msg = fmt.Sprintf("no file matches %q", arg)
 	default:
