@@ -101,7 +101,7 @@ func TestDocsIndexed(t *testing.T) {
 }
 
 // arriving are commands whose pages were written while they were.
-var arriving = []string{"sync", "uninstall"}
+var arriving = []string{"uninstall"}
 
 // TestDocsCommands: the commands that a page prints on lines of their own
 // exist, and so do their flags.
