@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 			e.Vars = append(e.Vars, "WORK="+e.WorkDir, "BUCKET="+r.sb.Bucket(), "SANDBOX="+r.sb.Endpoint(),
 				"STATE="+state, "WORKSPACE="+r.sb.Workspace(), "DEST="+r.sb.Workspace()+"/"+name, "MINT="+r.sb.TokenCommand(),
 				"API="+r.sb.Env["AGENT_SANDBOX_API"], "APIKEY="+r.sb.Env["AGENT_SANDBOX_API_KEY"],
-				"SOON="+time.Now().Add(72*time.Hour).Format(time.DateOnly))
+				"AGENT="+built.agent, "SOON="+time.Now().Add(72*time.Hour).Format(time.DateOnly))
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
