@@ -26,6 +26,7 @@ type downloadOptions struct {
 func (o *downloadOptions) addFlags(cmd *cobra.Command) {
 	r := &o.run
 	r.connection.addFlags(cmd)
+	r.detachOptions.addFlags(cmd)
 	r.partSize, r.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.StringVar(&o.existing, "existing", "fail", "what to do about a file that differs and is not as this job left it: fail (name it, fetch the others), keep, replace")

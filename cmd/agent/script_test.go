@@ -39,7 +39,7 @@ import (
 //	requests OP...         prints "op key status" of $DEST's requests, in order of their ends, since the last 'requests'
 //	json                   checks that stdout is one JSON object a line
 //	jobof LOG              sets $JOB to the ID of the job that wrote the log
-//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer, hold, release, begun, jobid, older, jsonlines: see their comments
+//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer, hold, release, begun, jobid, older, jsonlines, attachall: see their comments
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "-role", "platform").withToken()
@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 			"fifo": scriptFifo, "socket": scriptSocket, "rawname": scriptRawName, "tmpfs": scriptTmpfs,
 			"corrupt": scriptCorrupt, "json": scriptJSON, "repeat": scriptRepeat,
 			"jobof": scriptJobOf, "mode": scriptMode, "mkfile": scriptMkfile, "mkpaste": r.scriptMkpaste, "mkissuer": r.scriptMkissuer,
-			"hold": scriptHold, "release": scriptRelease, "begun": r.scriptBegun, "jobid": scriptJobID, "older": scriptOlder, "jsonlines": scriptJSONLines,
+			"hold": scriptHold, "attachall": scriptAttachAll, "release": scriptRelease, "begun": r.scriptBegun, "jobid": scriptJobID, "older": scriptOlder, "jsonlines": scriptJSONLines,
 		},
 	})
 }

@@ -71,7 +71,7 @@ func (t *task) reported(err error) error {
 	file := t.o.unattended.statusFile
 	code := exitCode(err)
 	// One that found the job held leaves the file to the run that holds it.
-	if file == "" || t.o.dryRun || code == exitBusy {
+	if file == "" || t.o.dryRun || t.handedOver || code == exitBusy {
 		return err
 	}
 	werr := writeStatus(file, t.status(code, err))

@@ -28,6 +28,7 @@ type uploadOptions struct {
 	manifestOptions
 	unattended unattendedOptions
 	limitOptions
+	detachOptions
 
 	allFiles, noFollow  bool
 	dirMarkers          string
@@ -52,6 +53,7 @@ func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.manifestOptions.addFlags(cmd)
 	o.unattended.addFlags(cmd)
 	o.limitOptions.addFlags(cmd)
+	o.detachOptions.addFlags(cmd)
 	o.partSize, o.memory = 16<<20, 64<<20
 	f := cmd.Flags()
 	f.BoolVar(&o.allFiles, "all-files", false, "send .DS_Store ._* Thumbs.db .nfs* .ipynb_checkpoints too")
@@ -118,6 +120,8 @@ type task struct {
 	outcome  *journal.Outcome // of the run, once it has ended
 	// tokenLeft is the life, in seconds, that the credentials had then.
 	tokenLeft *float64
+	// handedOver: another process does the task, and reports it.
+	handedOver bool
 }
 
 func runUpload(ctx context.Context, name string, args []string, o uploadOptions, s std) error {
