@@ -38,7 +38,7 @@ const detachPoll = 20 * time.Millisecond
 
 // detachSettle is how long a child that holds the job is still watched: what is
 // refused at once is shown here, and not found the next morning.
-const detachSettle = time.Second
+const detachSettle = 2 * time.Second
 
 // detached starts the command again as a process of its own, waits until that
 // holds the job or has ended, and says how it is watched and stopped. The task

@@ -68,8 +68,8 @@ and installs it. A schedule of the same name is replaced.
 
 The command is run with absolute paths and with this shell's settings (endpoint,
 region and the like), but without its secrets: AWS keys that are exported here are
-not there. 'login' is what works everywhere. --wait-credentials 10m and a status
-file are added, unless the command has its own.`,
+not there. 'login' is what works everywhere. --wait-credentials 10m, a status
+file and a summary line are added, unless the command has its own.`,
 		Example: fmt.Sprintf(`  %[1]s schedule install nightly --at 02:30 -- upload ./archive my-workspace/archive
   %[1]s schedule install hourly --every 1h --crontab -- upload ./data my-workspace/data
   %[1]s schedule install big --slurm --time 12:00:00 -- upload /lustre/run my-workspace/run`, name),
@@ -267,6 +267,9 @@ func plannedSchedule(sh shelf, name string, args []string, o scheduleOptions, s 
 	if o.crontab && !has("quiet") && !has("json") && !has("verbose") {
 		extra = append(extra, "--quiet") // cron sends by mail whatever is printed
 	}
+	if !has("summary") {
+		extra = append(extra, o.summary(filepath.Join(sh.schedules(), name+".log"))...)
+	}
 	sc.status = filepath.Join(sh.schedules(), name+".json")
 	for _, w := range all {
 		if w.flag == "status-file" {
@@ -287,6 +290,20 @@ func plannedSchedule(sh shelf, name string, args []string, o scheduleOptions, s 
 	return sc, nil
 }
 
+// summary is where the line of each run goes that is not told otherwise. What
+// systemd runs writes to its journal by itself.
+func (o *scheduleOptions) summary(file string) []string {
+	switch {
+	case o.slurm:
+		return []string{"--summary=" + summaryStderr} // in the job's output
+	case o.crontab && hasSyslog():
+		return []string{"--summary=" + summarySyslog}
+	case o.crontab:
+		return []string{"--summary=" + file}
+	}
+	return nil
+}
+
 // absolute makes sources, and files and folders that flags name, absolute.
 func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 	last := -1
@@ -298,7 +315,7 @@ func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 	for i, w := range all {
 		switch {
 		case w.takes == "FILE" || w.takes == "DIR":
-			if w.value != "-" {
+			if w.value != "-" && (w.flag != "summary" || !isSummaryWord(w.value)) {
 				path, err := filepath.Abs(w.value)
 				if err != nil {
 					return nil, err
