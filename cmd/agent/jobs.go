@@ -55,6 +55,32 @@ func (o *jobsOptions) shelf(name string) (shelf, error) {
 	return shelf{name: name, state: state}, err
 }
 
+// onShelf makes of cmd a command about the jobs that are remembered.
+func onShelf(name string, cmd *cobra.Command, do func(ctx context.Context, sh shelf, args []string) error) *cobra.Command {
+	var o jobsOptions
+	o.addFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		sh, err := o.shelf(name)
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), sh, args)
+	}
+	return cmd
+}
+
+// onJob makes of cmd a command about the one job that is named.
+func onJob(name string, cmd *cobra.Command, do func(ctx context.Context, sh shelf, v *jobView) error) *cobra.Command {
+	cmd.Args = one
+	return onShelf(name, cmd, func(ctx context.Context, sh shelf, args []string) error {
+		v, err := sh.find(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return do(ctx, sh, v)
+	})
+}
+
 // ids lists the jobs that have a folder.
 func (s shelf) ids() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(s.state, "jobs"))

@@ -154,6 +154,9 @@ func (u *uninstall) findState(jobs []*jobView) {
 	if len(entries) > 0 {
 		u.traces = append(u.traces, trace{fmt.Sprintf("%s, with journals and logs: %s, %s", jobCount(len(jobs)), dir, show.Bytes(sizeOnDisk(dir))), func(ctx context.Context) error {
 			var errs []error
+			for _, v := range jobs {
+				errs = append(errs, removeLeftovers(v.leftovers(), func(string) {}))
+			}
 			for _, e := range entries {
 				path := filepath.Join(dir, e.Name())
 				switch {
@@ -169,6 +172,11 @@ func (u *uninstall) findState(jobs []*jobView) {
 			}
 			return emptied(dir)
 		}})
+	}
+	for _, v := range jobs {
+		if left := v.leftovers(); len(left) > 0 {
+			u.traces[len(u.traces)-1].what += fmt.Sprintf("; and unfinished files of job %s: %d in %s", v.id, len(left), v.job.Dir)
+		}
 	}
 	u.findFiles("schedules", "what is known of schedules", regexp.MustCompile(`^[A-Za-z0-9_-]+\.(json|sbatch|stalled|log)(\.tmp)?$`))
 	if _, err := os.Stat(u.state); err == nil {
@@ -190,13 +198,6 @@ func (u *uninstall) findOpen(jobs []*jobView) {
 			u.left = append(u.left, fmt.Sprintf("%s of job %s in the bucket %s: %s jobs abort %s", begunUploads(n), v.id, v.job.Bucket, u.name, v.id))
 		}
 	}
-}
-
-func begunUploads(n int) string {
-	if n == 1 {
-		return "1 open upload"
-	}
-	return show.Count(n) + " open uploads"
 }
 
 func (u *uninstall) findConfig() {
