@@ -63,6 +63,15 @@ func (t *task) detached(ctx context.Context, job journal.Job, dir string) error 
 	if err != nil {
 		return &journal.UnusableError{Dir: dir, Err: err}
 	}
+	// What a full disk does not take would be lost, and with it every reason.
+	if _, err = out.WriteString(strings.Repeat("\n", 4<<10)); err == nil {
+		err = out.Truncate(0)
+	}
+	if err != nil {
+		_ = out.Close()
+		_ = os.Remove(path)
+		return &journal.UnusableError{Dir: dir, Err: err}
+	}
 	child, err := t.child(out)
 	if err == nil {
 		err = child.Start()

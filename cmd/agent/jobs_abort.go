@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -151,5 +152,14 @@ func connectAs(ctx context.Context, sh shelf, s std, command []string) (*connect
 	if len(args) == 0 || cmd.Flag("endpoint") == nil {
 		return nil, nil
 	}
-	return connect(ctx, o, args[len(args)-1], 4)
+	return connect(ctx, o, remoteOf(cmd.Name(), args), 4)
+}
+
+// remoteOf is the argument that names what is in a store: the last one, unless
+// that is where a download goes.
+func remoteOf(command string, args []string) string {
+	if last := args[len(args)-1]; command != "download" && !filepath.IsAbs(last) {
+		return last
+	}
+	return args[0]
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"agent/cmd/internal/show"
 	"agent/journal"
@@ -131,15 +133,21 @@ func (a *attaching) draw(v *jobView, now time.Time) error {
 	a.drawn = now
 	line := show.Clean(progressLine(*v.holder, a.rate.perSecond(), now))
 	if a.terminal {
-		const columns = 79 // narrower than most, so that no line wraps
-		if r := []rune(line); len(r) > columns {
-			line = string(r[:columns-1]) + "…"
-		}
-		fmt.Fprintf(a.w, "\r\x1b[K%s", line)
+		fmt.Fprintf(a.w, "\r\x1b[K%s", shortened(line, columnsOf(a.w)-1)) // so that no line wraps
 		return nil
 	}
 	fmt.Fprintln(a.w, line)
 	return nil
+}
+
+// columnsOf is the width of a terminal; 80 where it does not tell.
+func columnsOf(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 1 {
+			return columns
+		}
+	}
+	return 80
 }
 
 func (a *attaching) clear() {

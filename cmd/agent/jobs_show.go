@@ -48,7 +48,7 @@ func listJobs(w io.Writer, jobs []*jobView, now time.Time) error {
 	for _, v := range jobs {
 		st := v.stock()
 		state, why := v.state()
-		if short, _, _ := strings.Cut(why, ":"); short != "" {
+		if short, _, _ := strings.Cut(why, ":"); short != "" && v.fault == nil { // 'show' has all of it
 			state += ": " + short
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.id, show.Clean(state), ago(v.seen(), now),
@@ -60,8 +60,8 @@ func listJobs(w io.Writer, jobs []*jobView, now time.Time) error {
 // what is the job in short: its direction, sources and destination.
 func (v *jobView) what() string {
 	if v.job.ID == "" {
-		if v.holder != nil {
-			return "→ s3://" + v.holder.Place.Bucket + "/" + v.holder.Place.Prefix
+		if to := v.destination(); to != "" {
+			return "→ " + to
 		}
 		return "?"
 	}
@@ -78,8 +78,13 @@ func (v *jobView) uploads() []transfer.Upload {
 
 // destination is where the job goes: a folder, for a download.
 func (v *jobView) destination() string {
-	if v.job.Dir != "" {
+	switch {
+	case v.job.Dir != "":
 		return v.job.Dir
+	case v.job.ID == "" && v.holder != nil:
+		return "s3://" + v.holder.Place.Bucket + "/" + v.holder.Place.Prefix
+	case v.job.ID == "":
+		return "" // not known
 	}
 	return "s3://" + v.job.Bucket + "/" + v.job.Prefix
 }

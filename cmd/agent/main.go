@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, s std) int {
 	s.args = args[min(1, len(args)):]
 	cmd := rootCommand(name, s)
 	cmd.SetArgs(s.args)
-	err := cmd.ExecuteContext(ctx)
+	err := asOutput(cmd.ExecuteContext(ctx))
 	if err == nil {
 		return exitDone
 	}
@@ -107,6 +107,7 @@ func rootCommand(name string, s std) *cobra.Command {
 		configCommand(name, s), doctorCommand(name, s), uninstallCommand(name, s))
 	cmd.AddCommand(moreCommands()...)
 	completions(cmd)
+	helps(cmd)
 	return cmd
 }
 
@@ -116,7 +117,11 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	m := &dest.Mistake{Msg: fmt.Sprintf("there is no command %q", args[0]), Hint: "see '" + cmd.CommandPath() + " --help'"}
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+	near := cmd.SuggestionsFor(args[0])
+	switch {
+	case args[0] == "version" && !cmd.HasParent():
+		m.Hint = fmt.Sprintf("did you mean '%s --version'?", cmd.CommandPath())
+	case len(near) > 0:
 		m.Hint = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near[0])
 	}
 	return m

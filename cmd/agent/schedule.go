@@ -79,6 +79,11 @@ file and a summary line are added, unless the command has its own.`,
 				return &dest.Mistake{Msg: "name and command are not to be told apart",
 					Hint: fmt.Sprintf("write: %s schedule install NAME --every 1h -- upload SOURCE DEST", name)}
 			}
+			for _, flag := range []string{"time", "sbatch"} {
+				if !o.slurm && cmd.Flags().Changed(flag) {
+					return &dest.Mistake{Msg: "--" + flag + " is for --slurm, which is not there", Hint: "to bound a run elsewhere, put --max-duration behind the command"}
+				}
+			}
 			return runScheduleInstall(cmd.Context(), name, args[0], args[1:], o, s)
 		},
 	}
@@ -198,7 +203,7 @@ func runScheduleInstall(ctx context.Context, name, schedule string, args []strin
 		return err
 	}
 	if err := os.MkdirAll(sh.schedules(), 0o700); err != nil {
-		return err
+		return &stateError{what: "the schedule's files can't be kept in " + sh.schedules(), err: plainPath(err)}
 	}
 	if err := k.install(ctx, sc); err != nil {
 		return err
@@ -253,7 +258,11 @@ func plannedSchedule(sh shelf, name string, args []string, o scheduleOptions, s 
 	if err != nil || cmd == root || cmd.HasSubCommands() || cmd.Name() == "install" {
 		return nil, &dest.Mistake{Msg: fmt.Sprintf("%q is no command to schedule", args[0]), Hint: "write for example: -- upload ./data my-workspace/data"}
 	}
-	all, err := absolute(cmd, words(cmd, rest))
+	split := words(cmd, rest)
+	if n := plainWords(split); n < 2 && slices.Contains([]string{"upload", "download", "sync"}, cmd.Name()) {
+		return nil, &dest.Mistake{Msg: "source or destination is missing in the command to schedule", Hint: "write for example: -- upload ./data my-workspace/data"}
+	}
+	all, err := absolute(cmd, split)
 	if err != nil {
 		return nil, err
 	}
@@ -304,6 +313,15 @@ func (o *scheduleOptions) summary(file string) []string {
 	return nil
 }
 
+func plainWords(all []word) (n int) {
+	for _, w := range all {
+		if w.plain() {
+			n++
+		}
+	}
+	return n
+}
+
 // absolute makes sources, and files and folders that flags name, absolute.
 func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 	last := -1
@@ -327,7 +345,7 @@ func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 			if err != nil && cmd.Name() == "upload" {
 				return nil, &dest.Mistake{Msg: fmt.Sprintf("source %s: %v", w.value, errors.Unwrap(err)), Hint: "sources come first, the destination last"}
 			}
-			if err != nil {
+			if err != nil && (i != last || cmd.Name() != "download") { // its DIR may be made later
 				continue // an id, or a destination
 			}
 			path, err := filepath.Abs(w.value)

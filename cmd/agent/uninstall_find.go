@@ -180,7 +180,12 @@ func (u *uninstall) findState(jobs []*jobView) {
 	}
 	u.findFiles("schedules", "what is known of schedules", regexp.MustCompile(`^[A-Za-z0-9_-]+\.(json|sbatch|stalled|log)(\.tmp)?$`))
 	if _, err := os.Stat(u.state); err == nil {
-		u.traces = append(u.traces, trace{"the state directory " + u.state, func(context.Context) error { return emptied(u.state) }})
+		u.traces = append(u.traces, trace{"the state directory " + u.state, func(context.Context) error {
+			for _, folder := range []string{"jobs", "schedules", "logins", "creds", "cache"} {
+				_ = os.Remove(filepath.Join(u.state, folder)) // if it is empty
+			}
+			return emptied(u.state)
+		}})
 	}
 }
 
