@@ -35,6 +35,7 @@ const (
 	keyJob    = "job"
 	keyMark   = "mark"
 	keyCounts = "counts"
+	keySum    = "sum"
 )
 
 var errValue = errors.New("value fails its checksum or makes no sense")
@@ -275,6 +276,33 @@ func decodeCounts(val []byte) (counts, error) {
 	r := unseal(bucketMeta, []byte(keyCounts), val)
 	c := counts{items: r.uint64(), seq: r.uint64()}
 	return c, r.end()
+}
+
+// sum is how much the items are. It is kept beside the counts, for those who
+// only look, and holds as long as there are so many items: an agent that does
+// not know of it does not keep it up.
+type sum struct {
+	items uint64
+	bytes int64
+}
+
+func encodeSum(s sum) []byte {
+	b := binary.LittleEndian.AppendUint64([]byte{valueVersion}, s.items)
+	return seal(bucketMeta, []byte(keySum), put64(b, s.bytes))
+}
+
+func decodeSum(val []byte) (sum, error) {
+	r := unseal(bucketMeta, []byte(keySum), val)
+	s := sum{items: r.uint64(), bytes: r.int64()}
+	return s, r.end()
+}
+
+// sizeOf is the size in a record, which is not looked at any further.
+func sizeOf(record []byte) int64 {
+	if len(record) < 9 || record[0] != valueVersion {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(record[1:])) //nolint:gosec // as put64 stored it
 }
 
 func encodeFormat(version uint32) []byte {

@@ -100,5 +100,6 @@ func decodeAll(t *testing.T, key, v []byte) {
 	}
 	_, _ = decodeFormat(v)
 	_, _ = decodeCounts(v)
+	_, _ = decodeSum(v)
 	_, _ = decodeJob(v)
 }

@@ -39,6 +39,7 @@ type DB struct {
 
 	items   atomic.Int64 // committed
 	lastSeq uint64       // the writer's
+	bytes   *int64       // of the items, the writer's; nil where nobody knows
 
 	// mu keeps the queue and what mirrors it in step: what is open is known
 	// here as soon as it is queued.

@@ -12,6 +12,7 @@ type state struct {
 	job     Job
 	mark    transfer.Mark
 	counts  counts
+	bytes   *int64 // of the items; nil where that is not known
 	open    map[string]*openUpload
 	dropped int
 }
@@ -60,8 +61,14 @@ func inspect(f *os.File, checkBytes int64) (*state, error) {
 		// Only the shape: a value that fails its checksum is left out when it
 		// is read, and costs no more than itself.
 		var items uint64
+		var bytes int64
 		_ = w.walk(buckets[bucketParts], func(uint32, []byte, []byte) error { return nil })
-		_ = w.walk(buckets[bucketItems], func(uint32, []byte, []byte) error { items++; return nil })
+		_ = w.walk(buckets[bucketItems], func(_ uint32, _, val []byte) error {
+			items++
+			bytes += sizeOf(val)
+			return nil
+		})
+		s.bytes = &bytes
 		if items != s.counts.items {
 			w.complain("%d records are there, of %d", items, s.counts.items)
 		}
@@ -115,6 +122,9 @@ func readState(values map[string][]byte) (*state, error) {
 	}
 	if s.counts, err = decodeCounts(values[keyCounts]); err != nil {
 		return nil, damaged("counts: %v", err)
+	}
+	if total, err := decodeSum(values[keySum]); err == nil && total.items == s.counts.items {
+		s.bytes = &total.bytes
 	}
 	if val, ok := values[keyMark]; ok {
 		if s.mark, err = decodeMark(val); err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"agent/transfer"
 )
 
@@ -105,5 +107,86 @@ func TestToldIsHeard(t *testing.T) {
 	}
 	if err := WriteOutcome(filepath.Join(dir, "gone"), o); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// What is counted as it is written is what is there, whatever was replaced,
+// forgotten, rescued or left by an agent that did not count.
+func TestLookCountsWithoutReading(t *testing.T) {
+	dir := jobDir(t)
+	d := open(t, dir, testJob())
+	const n = 40_000 // more than lookWhole
+	var want int64
+	for i := range n {
+		ok(t, d.Done(rec(i)))
+		want += rec(i).Stat.Size
+	}
+	flush(t, d)
+	again := rec(7)
+	again.Stat.Size = 1
+	ok(t, d.Done(again))
+	ok(t, d.Forget(rec(8).Key))
+	ok(t, d.Begin(upload(9, 1))) // in place of its record
+	want += 1 - rec(7).Stat.Size - rec(8).Stat.Size - rec(9).Stat.Size
+	ok(t, d.Close())
+	check := func(what string, files int64) {
+		t.Helper()
+		g, err := Look(t.Context(), dir)
+		ok(t, err)
+		if g.Files != files || g.Bytes != want {
+			t.Errorf("%s: %d files, %d bytes, want %d, %d", what, g.Files, g.Bytes, files, want)
+		}
+	}
+	check("written", n-2)
+	d = open(t, dir, testJob()) // and counts on
+	ok(t, d.Done(rec(n)))
+	want += rec(n).Stat.Size
+	ok(t, d.Close())
+	check("again", n-1)
+
+	// An older agent has left no sum.
+	path := filepath.Join(dir, fileName)
+	db, err := bbolt.Open(path, 0o600, nil)
+	ok(t, err)
+	ok(t, db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(bucketMeta)).Delete([]byte(keySum)) }))
+	ok(t, db.Close())
+	check("no sum", n-1)
+	d = open(t, dir, testJob())
+	ok(t, d.Done(rec(n+1)))
+	want += rec(n + 1).Stat.Size
+	ok(t, d.Close())
+	check("with one again", n)
+
+	// Nor is it believed where the file is cut short, or was rescued.
+	info, err := os.Stat(path)
+	ok(t, err)
+	ok(t, os.Truncate(path, info.Size()/2))
+	if _, err := Look(t.Context(), dir); !errors.Is(err, ErrUnusable) {
+		t.Error("cut short:", err)
+	}
+	d = open(t, dir, testJob())
+	kept, _ := d.Counts()
+	want = 0
+	for _, r := range records(t, d) {
+		want += r.Stat.Size
+	}
+	ok(t, d.Close())
+	check("rescued", int64(kept))
+}
+
+// BenchmarkLook looks at a journal of a million records, as 'jobs list' does.
+func BenchmarkLook(b *testing.B) {
+	dir := jobDir(b)
+	d := open(b, dir, testJob())
+	for i := range 1_000_000 {
+		ok(b, d.Done(rec(i)))
+	}
+	ok(b, d.Close())
+	for b.Loop() {
+		g, err := Look(b.Context(), dir)
+		ok(b, err)
+		if g.Files != 1_000_000 {
+			b.Fatal(g.Files)
+		}
 	}
 }

@@ -132,11 +132,11 @@ func start(dir string, f *os.File, s *state, job Job, o Options) (*DB, error) {
 		return nil, err
 	}
 	if s.fresh {
-		s.job, s.open = job, map[string]*openUpload{}
+		s.job, s.open, s.bytes = job, map[string]*openUpload{}, new(int64)
 	}
 	d := &DB{
 		dir: dir, o: o, bolt: db, file: f, job: s.job, fresh: s.fresh,
-		open: s.open, seq: s.counts.seq, lastSeq: s.counts.seq, mark: s.mark, dropped: s.dropped,
+		open: s.open, seq: s.counts.seq, lastSeq: s.counts.seq, bytes: s.bytes, mark: s.mark, dropped: s.dropped,
 		wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		quit: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
 		cur: newBatch(nil), bad: map[string]struct{}{},

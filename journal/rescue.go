@@ -93,6 +93,7 @@ type salvage struct {
 	dmg     *Damage
 	uploads map[uint64]bool // by number: a part without its upload is worth nothing
 	counts  counts
+	bytes   int64
 	batch   []pair
 }
 
@@ -143,6 +144,7 @@ func (s *salvage) good(name string, key, val []byte) bool {
 		if _, err := decodeRecord(key, val); err != nil {
 			return false
 		}
+		s.bytes += sizeOf(val)
 		s.counts.items++
 		s.dmg.Kept++
 	}
@@ -158,7 +160,11 @@ func (s *salvage) commit(name string) error {
 				return err
 			}
 		}
-		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyCounts), encodeCounts(s.counts))
+		meta := tx.Bucket([]byte(bucketMeta))
+		if err := meta.Put([]byte(keySum), encodeSum(sum{items: s.counts.items, bytes: s.bytes})); err != nil {
+			return err
+		}
+		return meta.Put([]byte(keyCounts), encodeCounts(s.counts))
 	})
 	s.batch = s.batch[:0]
 	return err

@@ -79,13 +79,17 @@ func (d *DB) write() {
 		}
 		last = time.Now()
 		items, seq := d.items.Load(), d.lastSeq
-		err := guard(func() error { return d.commit(b.ops, &items, &seq) })
+		var bytes int64
+		err := guard(func() (err error) { bytes, err = d.commit(b.ops, &items, &seq); return err })
 		if err != nil {
 			d.fail(err)
 			continue
 		}
 		d.items.Store(items)
 		d.lastSeq = seq
+		if d.bytes != nil {
+			*d.bytes = bytes
+		}
 		close(b.done)
 		clear(b.ops)
 		spare, b.ops = b.ops[:0], nil
@@ -126,9 +130,10 @@ func (d *DB) take(spare []op) *batch {
 	return b
 }
 
-// commit applies ops in their order, in one transaction.
-func (d *DB) commit(ops []op, items *int64, seq *uint64) error {
-	return d.bolt.Update(func(tx *bbolt.Tx) error {
+// commit applies ops in their order, in one transaction. bytes is what the
+// items are then, where that is known.
+func (d *DB) commit(ops []op, items *int64, seq *uint64) (bytes int64, err error) {
+	err = d.bolt.Update(func(tx *bbolt.Tx) error {
 		t := target{
 			items: tx.Bucket([]byte(bucketItems)), uploads: tx.Bucket([]byte(bucketUploads)),
 			parts: tx.Bucket([]byte(bucketParts)), meta: tx.Bucket([]byte(bucketMeta)),
@@ -141,8 +146,16 @@ func (d *DB) commit(ops []op, items *int64, seq *uint64) error {
 		}
 		*items += t.added
 		*seq = max(*seq, t.seq)
-		return t.meta.Put([]byte(keyCounts), encodeCounts(counts{items: uint64(max(*items, 0)), seq: *seq}))
+		n := uint64(max(*items, 0))
+		if d.bytes != nil {
+			bytes = *d.bytes + t.bytes
+			if err := t.meta.Put([]byte(keySum), encodeSum(sum{items: n, bytes: bytes})); err != nil {
+				return err
+			}
+		}
+		return t.meta.Put([]byte(keyCounts), encodeCounts(counts{items: n, seq: *seq}))
 	})
+	return bytes, err
 }
 
 // target is the file as one transaction sees it.
@@ -150,6 +163,7 @@ type target struct {
 	items, uploads, parts, meta *bbolt.Bucket
 
 	added int64  // items
+	bytes int64  // of them
 	seq   uint64 // the highest number of an upload
 }
 
@@ -171,9 +185,12 @@ func (t *target) apply(o *op) error {
 	case opPart:
 		return t.parts.Put(o.key, o.val)
 	case opDone:
-		if t.items.Get(o.key) == nil {
+		if old := t.items.Get(o.key); old == nil {
 			t.added++
+		} else {
+			t.bytes -= sizeOf(old)
 		}
+		t.bytes += sizeOf(o.val)
 		if err := t.items.Put(o.key, o.val); err != nil {
 			return err
 		}
@@ -190,10 +207,12 @@ func (t *target) apply(o *op) error {
 }
 
 func (t *target) dropItem(key []byte) error {
-	if t.items.Get(key) == nil {
+	old := t.items.Get(key)
+	if old == nil {
 		return nil
 	}
 	t.added--
+	t.bytes -= sizeOf(old)
 	return t.items.Delete(key)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"agent/cmd/internal/dest"
 	"agent/cmd/internal/show"
+	"agent/transfer"
 	"agent/transfer/s3store"
 )
 
@@ -30,7 +31,7 @@ func (o *doctorOptions) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	f.StringVar(&o.bundle, "bundle", "", "pack findings, settings and a job's log, without secrets, into `FILE` (.tar.gz) for support")
 	f.BoolVar(&o.redactNames, "redact-names", false, "put hashes in place of the names of files and folders in the bundle")
-	f.BoolVar(&o.yes, "yes", false, "make the bundle without asking")
+	f.BoolVarP(&o.yes, "yes", "y", false, "make the bundle without asking")
 }
 
 func doctorCommand(name string, s std) *cobra.Command {
@@ -125,14 +126,20 @@ func (d *doctor) print(w io.Writer) error {
 		enc.SetEscapeHTML(false)
 		return enc.Encode(d.report())
 	}
+	width := 12
+	for _, f := range d.found {
+		width = max(width, len(f.Check))
+	}
 	for _, f := range d.found {
 		mark := "ok"
 		if !f.OK {
 			mark = "!!"
 		}
-		fmt.Fprintf(w, "%s  %-12s  %s\n", mark, f.Check, show.Clean(f.Text))
+		if _, err := fmt.Fprintf(w, "%s  %-*s  %s\n", mark, width, f.Check, show.Clean(f.Text)); err != nil {
+			return err
+		}
 		if f.Advice != "" {
-			fmt.Fprintf(w, "    %-12s  → %s\n", "", show.Clean(f.Advice))
+			fmt.Fprintf(w, "    %-*s  → %s\n", width, "", show.Clean(f.Advice))
 		}
 	}
 	return nil
@@ -185,7 +192,12 @@ func (d *doctor) checkStore(ctx context.Context, args []string) {
 	store := s3store.New(s3store.Options{Bucket: c.dest.Bucket, Region: c.region, Endpoint: c.endpoint, Credentials: &oneSet{c: got},
 		HTTP: c.http, Parallel: 1, Prefix: c.dest.Prefix, Patience: doctorPatience, FirstPatience: doctorPatience, KeyPatience: 1})
 	if _, err := store.Children(ctx, c.dest.Prefix); err != nil {
-		d.fault("list", withoutKey(err))
+		if errors.Is(err, transfer.ErrDenied) {
+			err = &unlistable{err: err, c: c, name: d.name}
+		} else {
+			err = withoutKey(err)
+		}
+		d.fault("list", err)
 	} else {
 		d.good("list", "allowed")
 	}

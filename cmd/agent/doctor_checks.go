@@ -123,6 +123,7 @@ func (d *doctor) checkState(ctx context.Context) {
 }
 
 func tryJournal(ctx context.Context, dir string) error {
+	defer func() { _ = os.RemoveAll(dir) }() // whatever came of it
 	db, err := journal.Open(ctx, dir, journal.NewJob("doctor", []string{dir}, "", "", ""), journal.Options{})
 	if err != nil {
 		return err

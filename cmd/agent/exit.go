@@ -59,6 +59,7 @@ func exitCode(err error) int {
 	var shown *shownError
 	var platform *creds.PlatformError
 	var secret *creds.FileError
+	var output *outputError
 	switch {
 	case err == nil:
 		return exitDone
@@ -83,7 +84,7 @@ func exitCode(err error) int {
 			return exitUnreachable
 		}
 		return exitCredentials
-	case errors.As(err, &secret), errors.Is(err, creds.ErrNoKeyring):
+	case errors.As(err, &secret), errors.Is(err, creds.ErrNoKeyring), errors.As(err, &output):
 		return exitLocal
 	case errors.Is(err, context.Canceled), errors.Is(err, prompt.ErrInterrupted):
 		return exitSignal + int(syscall.SIGINT)

@@ -40,6 +40,10 @@ type session struct {
 
 // run does the task, and says how it ended.
 func (t *task) run(ctx context.Context) error {
+	if t.o.detach {
+		job := t.newJob()
+		return t.detached(ctx, job, filepath.Join(t.state, "jobs", job.ID))
+	}
 	s := &session{task: t, redact: &joblog.Redactor{}}
 	var err error
 	if s.slow, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: s.bundle, HeaderTimeout: 10 * time.Minute, MaxConns: 4, Limit: s.connection.o.limiter}); err != nil {

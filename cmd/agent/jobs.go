@@ -16,6 +16,7 @@ import (
 
 	"agent/cmd/internal/dest"
 	"agent/journal"
+	"agent/transfer"
 )
 
 func jobsCommand(name string, s std) *cobra.Command {
@@ -55,11 +56,41 @@ func (o *jobsOptions) shelf(name string) (shelf, error) {
 	return shelf{name: name, state: state}, err
 }
 
+// onShelf makes of cmd a command about the jobs that are remembered.
+func onShelf(name string, cmd *cobra.Command, do func(ctx context.Context, sh shelf, args []string) error) *cobra.Command {
+	var o jobsOptions
+	o.addFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		sh, err := o.shelf(name)
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), sh, args)
+	}
+	return cmd
+}
+
+// onJob makes of cmd a command about the one job that is named.
+func onJob(name string, cmd *cobra.Command, do func(ctx context.Context, sh shelf, v *jobView) error) *cobra.Command {
+	cmd.Args = one
+	return onShelf(name, cmd, func(ctx context.Context, sh shelf, args []string) error {
+		v, err := sh.find(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return do(ctx, sh, v)
+	})
+}
+
 // ids lists the jobs that have a folder.
 func (s shelf) ids() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(s.state, "jobs"))
+	dir := filepath.Join(s.state, "jobs")
+	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if err != nil {
+		return nil, &stateError{what: "the jobs in " + dir + " can't be read", err: plainPath(err)}
 	}
 	var ids []string
 	for _, e := range entries {
@@ -67,7 +98,19 @@ func (s shelf) ids() ([]string, error) {
 			ids = append(ids, e.Name())
 		}
 	}
-	return ids, err
+	return ids, nil
+}
+
+// stateError is that the state directory is of no use to this user.
+type stateError struct {
+	what string
+	err  error
+}
+
+func (e *stateError) Error() string   { return e.what + ": " + e.err.Error() }
+func (e *stateError) Unwrap() []error { return []error{transfer.ErrLocal, e.err} }
+func (e *stateError) hint() string {
+	return "name a folder of your own on a local disk: --state-dir DIR, or " + variable("STATE_DIR")
 }
 
 // all looks at every job; the last one that did anything comes first.
@@ -92,11 +135,11 @@ func (s shelf) all(ctx context.Context) ([]*jobView, error) {
 	return jobs, nil
 }
 
-// find looks at the one job whose id begins so.
-func (s shelf) find(ctx context.Context, id string) (*jobView, error) {
+// whole is the one id that begins so.
+func (s shelf) whole(id string) (string, error) {
 	ids, err := s.ids()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	var found []string
 	for _, have := range ids {
@@ -110,14 +153,23 @@ func (s shelf) find(ctx context.Context, id string) (*jobView, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, &dest.Mistake{Msg: fmt.Sprintf("there is no job %q", id), Hint: fmt.Sprintf("see '%s jobs list'; jobs are looked for in %s", s.name, s.state)}
+		return "", &dest.Mistake{Msg: fmt.Sprintf("there is no job %q", id), Hint: fmt.Sprintf("see '%s jobs list'; jobs are looked for in %s", s.name, s.state)}
 	case 1:
 	default:
-		return nil, &dest.Mistake{Msg: fmt.Sprintf("%d jobs begin with %q", len(found), id), Hint: "write more of its id: " + strings.Join(found[:min(5, len(found))], ", ")}
+		return "", &dest.Mistake{Msg: fmt.Sprintf("%d jobs begin with %q", len(found), id), Hint: "write more of its id: " + strings.Join(found[:min(5, len(found))], ", ")}
 	}
-	v, err := s.look(ctx, found[0])
+	return found[0], nil
+}
+
+// find looks at the one job whose id begins so.
+func (s shelf) find(ctx context.Context, id string) (*jobView, error) {
+	id, err := s.whole(id)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.look(ctx, id)
 	if v == nil && err == nil {
-		err = &dest.Mistake{Msg: fmt.Sprintf("nothing is known of job %q", found[0]), Hint: "it may have been removed just now"}
+		err = &dest.Mistake{Msg: fmt.Sprintf("nothing is known of job %q", id), Hint: "it may have been removed just now"}
 	}
 	return v, err
 }

@@ -17,8 +17,7 @@ import (
 )
 
 func jobsAbortCommand(name string, s std) *cobra.Command {
-	var o jobsOptions
-	cmd := &cobra.Command{
+	return onJob(name, &cobra.Command{
 		Use:   "abort ID",
 		Short: "End a job's unfinished uploads in the store",
 		Long: `Ends the uploads that this job has begun and not finished: those in its journal,
@@ -26,37 +25,26 @@ no others. What of these files is stored already is lost; finished files stay, a
 so does the job. Where the credentials may not end uploads, each is named with its
 id, for whoever looks after the bucket, and forgotten.`,
 		Example: fmt.Sprintf("  %[1]s jobs abort 6kuw", name),
-		Args:    one,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			sh, err := o.shelf(name)
-			if err != nil {
-				return err
-			}
-			v, err := sh.find(cmd.Context(), args[0])
-			switch {
-			case err != nil:
-				return err
-			case v.busy:
-				return v.heldError()
-			case v.fault != nil:
-				return v.fault
-			case len(v.uploads()) == 0:
-				fmt.Fprintf(s.err, "job %s has no open uploads\n", v.id)
-				return nil
-			}
-			if err := v.resumable(name); err != nil {
-				return err
-			}
-			leave, err := v.enter(sh)
-			if err != nil {
-				return err
-			}
-			defer leave()
-			return v.abort(cmd.Context(), sh, s)
-		},
-	}
-	o.addFlags(cmd)
-	return cmd
+	}, func(ctx context.Context, sh shelf, v *jobView) error {
+		switch {
+		case v.busy:
+			return v.heldError()
+		case v.fault != nil:
+			return v.fault
+		case len(v.uploads()) == 0:
+			fmt.Fprintf(s.err, "job %s has no open uploads\n", v.id)
+			return nil
+		}
+		if err := v.resumable(name); err != nil {
+			return err
+		}
+		leave, err := v.enter(sh)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		return v.abort(ctx, sh, s)
+	})
 }
 
 // What is waited for when uploads are to be ended: somebody is looking.

@@ -4,17 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"agent/cmd/internal/show"
 	"agent/journal"
 )
 
 func jobsAttachCommand(name string, s std) *cobra.Command {
-	var o jobsOptions
-	cmd := &cobra.Command{
+	var asJSON bool
+	cmd := onJob(name, &cobra.Command{
 		Use:   "attach ID",
 		Short: "Watch a running job until it ends",
 		Long: `Shows how far a job is that another process runs, until it ends, and then how it
@@ -22,23 +24,21 @@ ended. On a terminal that is one line that is redrawn; elsewhere a line every te
 seconds. ^C ends the watching, not the job.
 
 The exit code is that of the run; 8 if it was cut short and left none. A job that
-nobody runs is told of at once.`,
+nobody runs is told of at once.
+
+With --json it prints one object a line, as 'jobs show --json' does: one whenever
+the run tells how far it is, which is every two seconds, and one for its end.`,
 		Example: fmt.Sprintf("  %[1]s jobs attach 6kuw", name),
-		Args:    one,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			sh, err := o.shelf(name)
-			if err != nil {
-				return err
-			}
-			v, err := sh.find(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			a := attaching{w: s.err, terminal: isTerminal(s.err), look: func(ctx context.Context) (*jobView, error) { return sh.look(ctx, v.id) }}
-			return a.run(cmd.Context(), v)
-		},
-	}
-	o.addFlags(cmd)
+	}, func(ctx context.Context, sh shelf, v *jobView) error {
+		ctx, stop := untilSignal(ctx)
+		defer stop()
+		a := attaching{w: s.err, terminal: isTerminal(s.err), look: func(ctx context.Context) (*jobView, error) { return sh.look(ctx, v.id) }}
+		if asJSON {
+			a.terminal, a.json = false, s.out
+		}
+		return a.run(ctx, v)
+	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	return cmd
 }
 
@@ -52,6 +52,7 @@ const attachLine = 10 * time.Second
 type attaching struct {
 	w        io.Writer
 	terminal bool
+	json     io.Writer                               // takes objects in place of lines for people; nil for none
 	look     func(context.Context) (*jobView, error) // nil: the job was removed
 	drawn    time.Time
 	rate     rate
@@ -60,7 +61,9 @@ type attaching struct {
 func (a *attaching) run(ctx context.Context, v *jobView) error {
 	watched := v.busy
 	for v != nil && v.busy {
-		a.draw(v, time.Now())
+		if err := a.draw(v, time.Now()); err != nil {
+			return err
+		}
 		select {
 		case <-time.After(attachEvery):
 		case <-ctx.Done():
@@ -82,6 +85,12 @@ func (a *attaching) run(ctx context.Context, v *jobView) error {
 // ended tells how the run ended.
 func (a *attaching) ended(v *jobView, watched bool) error {
 	state, why := v.state()
+	if a.json != nil {
+		if err := writeJobs(a.json, []*jobView{v}); err != nil {
+			return err
+		}
+		return v.endedAs(state)
+	}
 	if !watched {
 		fmt.Fprintf(a.w, "nobody runs job %s\n", v.id)
 	}
@@ -91,6 +100,11 @@ func (a *attaching) ended(v *jobView, watched bool) error {
 	}
 	st := v.stock()
 	fmt.Fprintf(a.w, "%s; %s stored, left: %s\n", show.Clean(line), amount(st.filesDone, st.bytesDone), st.left())
+	return v.endedAs(state)
+}
+
+// endedAs is the error with the exit code of the last run.
+func (v *jobView) endedAs(state string) error {
 	switch {
 	case v.holder != nil || v.last == nil && state != jobFinished: // it was killed
 		return &shownError{exitLocal}
@@ -101,25 +115,39 @@ func (a *attaching) ended(v *jobView, watched bool) error {
 }
 
 // draw shows how far the job is: at once, and then in its time.
-func (a *attaching) draw(v *jobView, now time.Time) {
+func (a *attaching) draw(v *jobView, now time.Time) error {
 	if v.holder == nil { // held, and nothing told yet
-		return
+		return nil
+	}
+	if a.json != nil {
+		if !v.holder.Updated.After(a.drawn) {
+			return nil
+		}
+		a.drawn = v.holder.Updated
+		return writeJobs(a.json, []*jobView{v})
 	}
 	a.rate.observe(v.holder.Updated, v.holder.Progress.BytesDone)
 	if !a.terminal && now.Sub(a.drawn) < attachLine && !a.drawn.IsZero() {
-		return
+		return nil
 	}
 	a.drawn = now
 	line := show.Clean(progressLine(*v.holder, a.rate.perSecond(), now))
 	if a.terminal {
-		const columns = 79 // narrower than most, so that no line wraps
-		if r := []rune(line); len(r) > columns {
-			line = string(r[:columns-1]) + "…"
-		}
-		fmt.Fprintf(a.w, "\r\x1b[K%s", line)
-		return
+		fmt.Fprintf(a.w, "\r\x1b[K%s", shortened(line, columnsOf(a.w)-1)) // so that no line wraps
+		return nil
 	}
 	fmt.Fprintln(a.w, line)
+	return nil
+}
+
+// columnsOf is the width of a terminal; 80 where it does not tell.
+func columnsOf(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 1 {
+			return columns
+		}
+	}
+	return 80
 }
 
 func (a *attaching) clear() {

@@ -15,9 +15,8 @@ import (
 )
 
 func jobsResumeCommand(name string, s std) *cobra.Command {
-	var o jobsOptions
 	var all bool
-	cmd := &cobra.Command{
+	cmd := onShelf(name, &cobra.Command{
 		Use:   "resume ID | --all",
 		Short: "Run a job's command again: it goes on from the last part",
 		Long: `Runs the command of an unfinished job again, in the directory where it was
@@ -38,25 +37,19 @@ with 0. A signal ends the job that runs, and no other is begun.`,
 			}
 			return one(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			sh, err := o.shelf(name)
-			if err != nil {
-				return err
-			}
-			if all {
-				return sh.resumeAll(cmd.Context(), s)
-			}
-			v, err := sh.find(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if err := v.resumable(name); err != nil {
-				return err
-			}
-			return v.resume(cmd.Context(), sh, s)
-		},
-	}
-	o.addFlags(cmd)
+	}, func(ctx context.Context, sh shelf, args []string) error {
+		if all {
+			return sh.resumeAll(ctx, s)
+		}
+		v, err := sh.find(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if err := v.resumable(name); err != nil {
+			return err
+		}
+		return v.resume(ctx, sh, s)
+	})
 	cmd.Flags().BoolVar(&all, "all", false, "every unfinished job that nobody runs")
 	return cmd
 }

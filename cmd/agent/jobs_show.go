@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,33 +17,26 @@ import (
 )
 
 func jobsListCommand(name string, s std) *cobra.Command {
-	var o jobsOptions
 	var asJSON bool
-	cmd := &cobra.Command{
+	cmd := onShelf(name, &cobra.Command{
 		Use:     "list",
 		Short:   "List the jobs, the last one first",
 		Example: fmt.Sprintf("  %[1]s jobs list\n  %[1]s jobs list --json", name),
 		Args:    none,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			sh, err := o.shelf(name)
-			if err != nil {
-				return err
-			}
-			jobs, err := sh.all(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return writeJobs(s.out, jobs)
-			}
-			if len(jobs) == 0 {
-				fmt.Fprintf(s.err, "there are no jobs in %s\n", show.Clean(sh.state))
-				return nil
-			}
-			return listJobs(s.out, jobs, time.Now())
-		},
-	}
-	o.addFlags(cmd)
+	}, func(ctx context.Context, sh shelf, _ []string) error {
+		jobs, err := sh.all(ctx)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return writeJobs(s.out, jobs)
+		}
+		if len(jobs) == 0 {
+			fmt.Fprintf(s.err, "there are no jobs in %s\n", show.Clean(sh.state))
+			return nil
+		}
+		return listJobs(s.out, jobs, time.Now())
+	})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	return cmd
 }
@@ -54,7 +48,7 @@ func listJobs(w io.Writer, jobs []*jobView, now time.Time) error {
 	for _, v := range jobs {
 		st := v.stock()
 		state, why := v.state()
-		if short, _, _ := strings.Cut(why, ":"); short != "" {
+		if short, _, _ := strings.Cut(why, ":"); short != "" && v.fault == nil { // 'show' has all of it
 			state += ": " + short
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.id, show.Clean(state), ago(v.seen(), now),
@@ -66,8 +60,8 @@ func listJobs(w io.Writer, jobs []*jobView, now time.Time) error {
 // what is the job in short: its direction, sources and destination.
 func (v *jobView) what() string {
 	if v.job.ID == "" {
-		if v.holder != nil {
-			return "→ s3://" + v.holder.Place.Bucket + "/" + v.holder.Place.Prefix
+		if to := v.destination(); to != "" {
+			return "→ " + to
 		}
 		return "?"
 	}
@@ -84,8 +78,13 @@ func (v *jobView) uploads() []transfer.Upload {
 
 // destination is where the job goes: a folder, for a download.
 func (v *jobView) destination() string {
-	if v.job.Dir != "" {
+	switch {
+	case v.job.Dir != "":
 		return v.job.Dir
+	case v.job.ID == "" && v.holder != nil:
+		return "s3://" + v.holder.Place.Bucket + "/" + v.holder.Place.Prefix
+	case v.job.ID == "":
+		return "" // not known
 	}
 	return "s3://" + v.job.Bucket + "/" + v.job.Prefix
 }
@@ -143,6 +142,7 @@ type jobLine struct {
 	BytesLeft   *int64           `json:"bytes_left,omitempty"`
 	LeftFinal   bool             `json:"left_is_final"`
 	OpenUploads []openUploadLine `json:"open_uploads"`
+	Unfinished  []unfinishedLine `json:"unfinished_files,omitempty"`
 	DiskBytes   int64            `json:"disk_bytes"`
 	Folder      string           `json:"folder"`
 	Running     *journal.Holder  `json:"running,omitempty"`
@@ -151,6 +151,12 @@ type jobLine struct {
 	Arguments   []string         `json:"arguments,omitempty"`
 	LeftOut     []string         `json:"arguments_left_out,omitempty"`
 	Directory   string           `json:"directory,omitempty"`
+}
+
+// unfinishedLine is a file that a download has begun and not finished.
+type unfinishedLine struct {
+	Path string `json:"path"`
+	Size int64  `json:"bytes"`
 }
 
 type openUploadLine struct {
@@ -187,6 +193,9 @@ func (v *jobView) line() jobLine {
 	for _, u := range v.uploads() {
 		l.OpenUploads = append(l.OpenUploads, openUploadLine{u.Key, u.ID, u.Begun, len(u.Parts), storedBytes(u.Parts), u.Stat.Size})
 	}
+	for _, left := range v.leftovers() {
+		l.Unfinished = append(l.Unfinished, unfinishedLine{left.Path, left.Size})
+	}
 	return l
 }
 
@@ -202,29 +211,17 @@ func writeJobs(w io.Writer, jobs []*jobView) error {
 }
 
 func jobsShowCommand(name string, s std) *cobra.Command {
-	var o jobsOptions
 	var asJSON bool
-	cmd := &cobra.Command{
+	cmd := onJob(name, &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show all that is known of a job, also while it runs",
 		Example: fmt.Sprintf("  %[1]s jobs show 6kuw", name),
-		Args:    one,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			sh, err := o.shelf(name)
-			if err != nil {
-				return err
-			}
-			v, err := sh.find(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return writeJobs(s.out, []*jobView{v})
-			}
-			return v.write(s.out, name, time.Now())
-		},
-	}
-	o.addFlags(cmd)
+	}, func(_ context.Context, _ shelf, v *jobView) error {
+		if asJSON {
+			return writeJobs(s.out, []*jobView{v})
+		}
+		return v.write(s.out, name, time.Now())
+	})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
@@ -280,13 +277,24 @@ func (v *jobView) lastRun(now time.Time) string {
 }
 
 func (v *jobView) writeUploads(row func(what, text string)) {
-	for i, u := range v.glance.Uploads {
+	for i, l := range v.leftovers() {
+		what := " "
+		if i == 0 {
+			what = "unfinished"
+		}
+		if i == remembered {
+			row(what, "and more (--json has all)")
+			return
+		}
+		row(what, l.Path+", "+show.Bytes(l.Size))
+	}
+	for i, u := range v.uploads() {
 		what := ""
 		if i == 0 {
 			what = "open uploads"
 		}
 		if i == remembered {
-			row(" ", fmt.Sprintf("and %d more (--json has all)", len(v.glance.Uploads)-i))
+			row(" ", fmt.Sprintf("and %d more (--json has all)", len(v.uploads())-i))
 			return
 		}
 		row(firstOf(what, " "), fmt.Sprintf("%s: %s of %s, upload %s", u.Key, show.Bytes(storedBytes(u.Parts)), show.Bytes(u.Stat.Size), u.ID))

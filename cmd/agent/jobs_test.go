@@ -109,6 +109,34 @@ func TestAttach(t *testing.T) {
 	})
 }
 
+// As JSON it tells whenever the run does, and how that ended.
+func TestAttachAsJSON(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out, people bytes.Buffer
+		begun := time.Now()
+		look := func(context.Context) (*jobView, error) {
+			if time.Since(begun) > 7*time.Second {
+				return &jobView{id: "abc", last: &journal.Outcome{Exit: 6}}, nil
+			}
+			told := begun.Add(time.Since(begun).Truncate(4 * time.Second)) // slower than it is looked at
+			return &jobView{id: "abc", busy: true, holder: &journal.Holder{Updated: told}}, nil
+		}
+		v, _ := look(t.Context())
+		a := attaching{w: &people, json: &out, look: look}
+		var shown *shownError
+		if err := a.run(t.Context(), v); !errors.As(err, &shown) || shown.code != 6 {
+			t.Error(err)
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != 3 || !strings.Contains(lines[0], `"state":"running"`) || !strings.Contains(lines[2], `"state":"unfinished","why":"stopped on purpose"`) {
+			t.Errorf("%s", out.String())
+		}
+		if people.Len() > 0 {
+			t.Errorf("beside it: %s", people.String())
+		}
+	})
+}
+
 func TestAttachEndsWithItsContextAndWithoutTheJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, s std) int {
 	s.args, s.profiles = args[min(1, len(args)):], &profiles{}
 	cmd := rootCommand(name, s)
 	cmd.SetArgs(s.args)
-	err := cmd.ExecuteContext(ctx)
+	err := asOutput(cmd.ExecuteContext(ctx))
 	if perr := s.profiles.stop(); err == nil {
 		err = perr
 	}
@@ -116,9 +116,10 @@ func rootCommand(name string, s std) *cobra.Command {
 	}
 	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s), syncCommand(name, s),
 		loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s),
-		configCommand(name, s), doctorCommand(name, s))
+		configCommand(name, s), doctorCommand(name, s), uninstallCommand(name, s))
 	cmd.AddCommand(moreCommands()...)
 	completions(cmd)
+	helps(cmd)
 	return cmd
 }
 
@@ -128,9 +129,13 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	m := &dest.Mistake{Msg: fmt.Sprintf("there is no command %q", args[0]), Hint: "see '" + cmd.CommandPath() + " --help'"}
-	if meant := meantBy(cmd.CommandPath(), args[0]); meant != "" {
+	near := cmd.SuggestionsFor(args[0])
+	switch meant := meantBy(cmd.CommandPath(), args[0]); {
+	case meant != "":
 		m.Hint = meant
-	} else if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+	case args[0] == "version" && !cmd.HasParent():
+		m.Hint = fmt.Sprintf("did you mean '%s --version'?", cmd.CommandPath())
+	case len(near) > 0:
 		m.Hint = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near[0])
 	}
 	return m

@@ -64,6 +64,10 @@ func (s *session) describe() {
 	if err != nil {
 		s.log.Warn("job.json can't be written", "error", err.Error())
 	}
+	// At once: whoever started this run in the background waits for it.
+	if err := s.db.WriteHolder(s.holder()); err != nil {
+		s.log.Warn("run.json can't be written", "error", err.Error())
+	}
 }
 
 // remember keeps how the run ended, for 'jobs' and the status file.

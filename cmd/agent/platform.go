@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 
 	"agent/creds"
 )
@@ -65,6 +66,10 @@ func hintSecretFile(e *creds.FileError) string {
 		return "run: chmod 600 " + shellWord(e.Path)
 	case errors.Is(e, creds.ErrForeign):
 		return "make a file of your own, with mode 600, in its place"
+	case errors.Is(e, creds.ErrNotFile):
+		return "give a file with mode 600; login takes a key from a pipe, too: --key-file -"
+	case errors.Is(e, syscall.ENOSPC):
+		return "make room, or choose another folder: --state-dir DIR, or " + variable("STATE_DIR")
 	case errors.Is(e, os.ErrNotExist):
 		return "check the name: " + e.Path
 	default:

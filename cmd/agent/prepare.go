@@ -123,13 +123,18 @@ func (s *session) reopen(ctx context.Context) error {
 // holderEvery is how often others are told how far this run is.
 const holderEvery = 2 * time.Second
 
-// tellHolder keeps run.json, by which others see who holds the job.
-func (s *session) tellHolder(ctx context.Context) {
+// holder is this run as others see it, before it has come anywhere.
+func (s *session) holder() journal.Holder {
 	host, _ := os.Hostname()
-	h := journal.Holder{
+	return journal.Holder{
 		PID: os.Getpid(), Host: host, Started: time.Now(), Version: version,
 		Place: journal.Place{Endpoint: s.endpoint, Region: s.region, Bucket: s.dest.Bucket, Prefix: s.prefix, Scope: s.scope},
 	}
+}
+
+// tellHolder keeps run.json, by which others see who holds the job.
+func (s *session) tellHolder(ctx context.Context) {
+	h := s.holder()
 	t := time.NewTicker(holderEvery)
 	defer t.Stop()
 	for {

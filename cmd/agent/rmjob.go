@@ -21,10 +21,10 @@ func undoJob(ctx context.Context, name string, o rmOptions, s std) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(state, "jobs", o.job)
-	if filepath.Base(dir) != o.job {
-		return &dest.Mistake{Msg: fmt.Sprintf("%q is no job's ID", o.job)}
+	if o.job, err = (shelf{name: name, state: state}).whole(o.job); err != nil {
+		return err
 	}
+	dir := filepath.Join(state, "jobs", o.job)
 	job, err := journal.JobIn(ctx, dir)
 	if errors.Is(err, journal.ErrNoJournal) {
 		return &dest.Mistake{Msg: fmt.Sprintf("there is no job %s in %s", o.job, filepath.Join(state, "jobs")),

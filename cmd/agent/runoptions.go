@@ -13,6 +13,7 @@ type runOptions struct {
 	filter     filterOptions
 	unattended unattendedOptions
 	limitOptions
+	detachOptions
 
 	dryRun, restart     bool
 	partSize            byteSize
@@ -37,6 +38,7 @@ func (o *runOptions) addFlags(cmd *cobra.Command, w runWords) {
 	o.filter.addFlags(cmd)
 	o.unattended.addFlags(cmd)
 	o.limitOptions.addFlags(cmd)
+	o.detachOptions.addFlags(cmd)
 	o.partSize = 16 << 20
 	f := cmd.Flags()
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print what would be done and why; "+w.nothing)

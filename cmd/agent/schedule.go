@@ -68,8 +68,8 @@ and installs it. A schedule of the same name is replaced.
 
 The command is run with absolute paths and with this shell's settings (endpoint,
 region and the like), but without its secrets: AWS keys that are exported here are
-not there. 'login' is what works everywhere. --wait-credentials 10m and a status
-file are added, unless the command has its own.`,
+not there. 'login' is what works everywhere. --wait-credentials 10m, a status
+file and a summary line are added, unless the command has its own.`,
 		Example: fmt.Sprintf(`  %[1]s schedule install nightly --at 02:30 -- upload ./archive my-workspace/archive
   %[1]s schedule install hourly --every 1h --crontab -- upload ./data my-workspace/data
   %[1]s schedule install big --slurm --time 12:00:00 -- upload /lustre/run my-workspace/run`, name),
@@ -78,6 +78,11 @@ file are added, unless the command has its own.`,
 			if dash != 1 || len(args) < 2 {
 				return &dest.Mistake{Msg: "name and command are not to be told apart",
 					Hint: fmt.Sprintf("write: %s schedule install NAME --every 1h -- upload SOURCE DEST", name)}
+			}
+			for _, flag := range []string{"time", "sbatch"} {
+				if !o.slurm && cmd.Flags().Changed(flag) {
+					return &dest.Mistake{Msg: "--" + flag + " is for --slurm, which is not there", Hint: "to bound a run elsewhere, put --max-duration behind the command"}
+				}
 			}
 			return runScheduleInstall(cmd.Context(), name, args[0], args[1:], o, s)
 		},
@@ -198,7 +203,7 @@ func runScheduleInstall(ctx context.Context, name, schedule string, args []strin
 		return err
 	}
 	if err := os.MkdirAll(sh.schedules(), 0o700); err != nil {
-		return err
+		return &stateError{what: "the schedule's files can't be kept in " + sh.schedules(), err: plainPath(err)}
 	}
 	if err := k.install(ctx, sc); err != nil {
 		return err
@@ -253,7 +258,11 @@ func plannedSchedule(sh shelf, name string, args []string, o scheduleOptions, s 
 	if err != nil || cmd == root || cmd.HasSubCommands() || cmd.Name() == "install" {
 		return nil, &dest.Mistake{Msg: fmt.Sprintf("%q is no command to schedule", args[0]), Hint: "write for example: -- upload ./data my-workspace/data"}
 	}
-	all, err := absolute(cmd, words(cmd, rest))
+	split := words(cmd, rest)
+	if n := plainWords(split); n < 2 && slices.Contains([]string{"upload", "download", "sync"}, cmd.Name()) {
+		return nil, &dest.Mistake{Msg: "source or destination is missing in the command to schedule", Hint: "write for example: -- upload ./data my-workspace/data"}
+	}
+	all, err := absolute(cmd, split)
 	if err != nil {
 		return nil, err
 	}
@@ -266,6 +275,9 @@ func plannedSchedule(sh shelf, name string, args []string, o scheduleOptions, s 
 	}
 	if o.crontab && !has("quiet") && !has("json") && !has("verbose") {
 		extra = append(extra, "--quiet") // cron sends by mail whatever is printed
+	}
+	if !has("summary") {
+		extra = append(extra, o.summary(filepath.Join(sh.schedules(), name+".log"))...)
 	}
 	sc.status = filepath.Join(sh.schedules(), name+".json")
 	for _, w := range all {
@@ -287,6 +299,29 @@ func plannedSchedule(sh shelf, name string, args []string, o scheduleOptions, s 
 	return sc, nil
 }
 
+// summary is where the line of each run goes that is not told otherwise. What
+// systemd runs writes to its journal by itself.
+func (o *scheduleOptions) summary(file string) []string {
+	switch {
+	case o.slurm:
+		return []string{"--summary=" + summaryStderr} // in the job's output
+	case o.crontab && hasSyslog():
+		return []string{"--summary=" + summarySyslog}
+	case o.crontab:
+		return []string{"--summary=" + file}
+	}
+	return nil
+}
+
+func plainWords(all []word) (n int) {
+	for _, w := range all {
+		if w.plain() {
+			n++
+		}
+	}
+	return n
+}
+
 // absolute makes sources, and files and folders that flags name, absolute.
 func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 	last := -1
@@ -298,7 +333,7 @@ func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 	for i, w := range all {
 		switch {
 		case w.takes == "FILE" || w.takes == "DIR":
-			if w.value != "-" {
+			if w.value != "-" && (w.flag != "summary" || !isSummaryWord(w.value)) {
 				path, err := filepath.Abs(w.value)
 				if err != nil {
 					return nil, err
@@ -310,7 +345,7 @@ func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 			if err != nil && cmd.Name() == "upload" {
 				return nil, &dest.Mistake{Msg: fmt.Sprintf("source %s: %v", w.value, errors.Unwrap(err)), Hint: "sources come first, the destination last"}
 			}
-			if err != nil {
+			if err != nil && (i != last || cmd.Name() != "download") { // its DIR may be made later
 				continue // an id, or a destination
 			}
 			if err := all[i].makeAbsolute(); err != nil {

@@ -98,6 +98,9 @@ func (k slurm) notes(_ context.Context, s *schedule) []string {
 }
 
 func (k slurm) list(context.Context) ([]scheduled, error) {
+	if _, err := os.ReadDir(k.dir); err != nil && !os.IsNotExist(err) {
+		return nil, err // Glob would be silent about it
+	}
 	found, err := filepath.Glob(k.path("*"))
 	if err != nil {
 		return nil, err

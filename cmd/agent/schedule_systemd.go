@@ -213,6 +213,7 @@ func (k systemd) remove(ctx context.Context, name string) (bool, error) {
 			return true, e
 		}
 	}
+	_ = os.Remove(filepath.Join(k.dir, "timers.target.wants", unitPrefix+name+".timer")) // where disable could not
 	if err == nil {
 		err = k.ctl(ctx, "daemon-reload")
 	}

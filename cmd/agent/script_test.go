@@ -39,7 +39,7 @@ import (
 //	requests OP...         prints "op key status" of $DEST's requests, in order of their ends, since the last 'requests'
 //	json                   checks that stdout is one JSON object a line
 //	jobof LOG              sets $JOB to the ID of the job that wrote the log
-//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer, hold, release, begun, jobid, older, jsonlines: see their comments
+//	fifo, socket, rawname, repeat, tmpfs, corrupt, mode, mkfile, mkpaste, mkissuer, hold, release, begun, jobid, older, jsonlines, attachall: see their comments
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "-role", "platform").withToken()
@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 			e.Vars = append(e.Vars, "WORK="+e.WorkDir, "BUCKET="+r.sb.Bucket(), "SANDBOX="+r.sb.Endpoint(),
 				"STATE="+state, "WORKSPACE="+r.sb.Workspace(), "DEST="+r.sb.Workspace()+"/"+name, "MINT="+r.sb.TokenCommand(),
 				"API="+r.sb.Env["AGENT_SANDBOX_API"], "APIKEY="+r.sb.Env["AGENT_SANDBOX_API_KEY"],
-				"SOON="+time.Now().Add(72*time.Hour).Format(time.DateOnly))
+				"AGENT="+built.agent, "SOON="+time.Now().Add(72*time.Hour).Format(time.DateOnly))
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 			"fifo": scriptFifo, "socket": scriptSocket, "rawname": scriptRawName, "tmpfs": scriptTmpfs,
 			"corrupt": scriptCorrupt, "json": scriptJSON, "repeat": scriptRepeat,
 			"jobof": scriptJobOf, "mode": scriptMode, "mkfile": scriptMkfile, "mkpaste": r.scriptMkpaste, "mkissuer": r.scriptMkissuer,
-			"hold": scriptHold, "release": scriptRelease, "begun": r.scriptBegun, "jobid": scriptJobID, "older": scriptOlder, "jsonlines": scriptJSONLines,
+			"hold": scriptHold, "attachall": scriptAttachAll, "release": scriptRelease, "begun": r.scriptBegun, "jobid": scriptJobID, "older": scriptOlder, "jsonlines": scriptJSONLines,
 		},
 	})
 }

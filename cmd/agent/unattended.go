@@ -18,16 +18,21 @@ import (
 type unattendedOptions struct {
 	maxDuration span   // 0: without end
 	statusFile  string // "" for none
+	summary     string // where a line goes: see summary.go
 }
 
 func (o *unattendedOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Var(&o.maxDuration, "max-duration", "stop at a part's end after this long, e.g. 50m, 12h; exit code 6 if work is left")
 	f.StringVar(&o.statusFile, "status-file", "", "write to `FILE` how the run ended: JSON, or Prometheus' text format if it ends in .prom")
+	f.StringVar(&o.summary, "summary", "", summaryHelp)
 }
 
 // check finds before the run what would fail after it.
 func (o *unattendedOptions) check() error {
+	if err := checkSummary(o.summary); err != nil {
+		return err
+	}
 	if o.statusFile == "" {
 		return nil
 	}
@@ -65,13 +70,22 @@ func (s *session) outOfTime(err error) bool {
 		(errors.Is(err, transfer.ErrStopped) || s.stopper.killed() && err != nil)
 }
 
-// reported writes the status file of a run that ended with err, and gives the
-// command's error.
+// reported writes the status file and the summary line of a run that ended with
+// err, and gives the command's error.
 func (t *task) reported(err error) error {
+	if t.o.dryRun || t.handedOver {
+		return err
+	}
+	err = t.reportStatus(err)
+	t.summarize(exitCode(err), err)
+	return err
+}
+
+func (t *task) reportStatus(err error) error {
 	file := t.o.unattended.statusFile
 	code := exitCode(err)
 	// One that found the job held leaves the file to the run that holds it.
-	if file == "" || t.o.dryRun || code == exitBusy {
+	if file == "" || code == exitBusy {
 		return err
 	}
 	werr := writeStatus(file, t.status(code, err))

@@ -97,6 +97,8 @@ type task struct {
 	outcome  *journal.Outcome // of the run, once it has ended
 	// tokenLeft is the life, in seconds, that the credentials had then.
 	tokenLeft *float64
+	// handedOver: another process does the task, and reports it.
+	handedOver bool
 }
 
 func runUpload(ctx context.Context, name string, args []string, o uploadOptions, s std) error {
