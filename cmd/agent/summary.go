@@ -118,7 +118,7 @@ func (t *task) summary(code int, err error) string {
 	switch {
 	case t.connection == nil:
 	case t.down != nil:
-		s.Command, s.Destination, s.Job = journal.Download, t.down.dir, t.newJob().ID
+		s.Destination, s.Job = t.down.dir, t.newJob().ID
 	case t.dest.Workspace != "" && strings.HasPrefix(t.dest.Prefix, t.dest.Workspace+"/"):
 		s.Destination = t.dest.Prefix // as it is written
 	}
@@ -137,6 +137,9 @@ func (t *task) summary(code int, err error) string {
 		b.WriteString("not run")
 	default:
 		fmt.Fprintf(&b, "%d %s, %d there, %d failed", s.FilesSent, done, s.FilesThere, s.FilesFailed)
+		if s.FilesDeleted > 0 {
+			fmt.Fprintf(&b, ", %d deleted", s.FilesDeleted)
+		}
 		if s.FilesLeft > 0 {
 			fmt.Fprintf(&b, ", %d left", s.FilesLeft)
 		}
