@@ -9,8 +9,9 @@ import (
 
 // Origin is a store that objects are fetched from.
 type Origin interface {
-	// Stat and List are those of Store.
+	// Stat, Inspect and List are those of Store.
 	Stat(ctx context.Context, key string) (Object, error)
+	Inspect(ctx context.Context, key string) (Stored, error)
 	List(ctx context.Context, prefix, after string) iter.Seq2[Object, error]
 	// Get fetches a range of one object. Errors are *Error: ErrReplaced where
 	// the object is not the one that was asked for any more, ErrNotExist where

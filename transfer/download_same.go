@@ -2,8 +2,6 @@ package transfer
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // the form of S3's ETags, no secret hangs on it
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -14,17 +12,17 @@ import (
 // same compares a file that is there with the object, and settles it if nothing
 // is to be fetched.
 func (f *fetcher) same(ctx context.Context, s Step) (done bool, _ error) {
-	obj, err := f.from.Stat(ctx, s.Item.Key)
+	obj, err := f.from.Inspect(ctx, s.Item.Key)
 	switch {
 	case errors.Is(err, ErrDenied):
-		obj = s.Fetch.Object
+		obj = Stored{Object: s.Fetch.Object}
 	case err != nil:
 		return false, err
 	case !sameETag(obj.ETag, s.Fetch.Object.ETag):
 		return false, &Error{Op: "stat", Key: obj.Key, Err: ErrReplaced}
 	}
 	text := "compared, and the same"
-	sum, same, err := f.sameBytes(ctx, s, obj)
+	sum, same, err := f.sameBytes(ctx, s, &obj)
 	if err != nil {
 		return false, err
 	}
@@ -46,12 +44,10 @@ func (f *fetcher) same(ctx context.Context, s Step) (done bool, _ error) {
 	return false, nil
 }
 
-// sameBytes reads the file where the store has a checksum of the object, or an
-// ETag that is one. Where it has neither, a file of the size and the time that
+// sameBytes reads the file and compares what the store keeps to tell the
+// object's bytes by. Where it has neither, a file of the size and the time that
 // the object's metadata name is the same.
-func (f *fetcher) sameBytes(ctx context.Context, s Step, obj Object) (sum uint64, same bool, err error) {
-	etag := strings.Trim(obj.ETag, `"`)
-	isMD5 := len(etag) == hex.EncodedLen(md5.Size)
+func (f *fetcher) sameBytes(ctx context.Context, s Step, obj *Stored) (sum uint64, same bool, err error) {
 	if obj.Size != s.Fetch.Was.Size {
 		return 0, false, nil
 	}
@@ -62,14 +58,13 @@ func (f *fetcher) sameBytes(ctx context.Context, s Step, obj Object) (sum uint64
 	defer file.Close()
 	item := s.Item
 	item.Stat = *s.Fetch.Was
-	sum, md, err := f.sums(ctx, targetFile{file, f.o.Target, s.Fetch.Local}, item, !obj.HasCRC64 && isMD5)
+	ways := recipes(obj)
+	sum, same, err = f.sums(ctx, targetFile{file, f.o.Target, s.Fetch.Local}, item, ways)
 	switch {
 	case err != nil:
 		return 0, false, err
-	case obj.HasCRC64:
-		return sum, sum == obj.CRC64, nil
-	case isMD5 && md == etag:
-		return sum, true, nil
+	case same, len(ways) > 0 && ways[0].sure && !strings.HasPrefix(ways[0].how, "md5"):
+		return sum, same, nil
 	case s.Known && sameETag(s.Record.ETag, obj.ETag):
 		return sum, sum == s.Record.CRC64, nil
 	}

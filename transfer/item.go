@@ -3,14 +3,9 @@ package transfer
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // the form of S3's ETags, no secret hangs on it
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"os"
-	"strings"
 	"sync/atomic"
 
 	"agent/transfer/checksum"
@@ -185,62 +180,38 @@ func (r *runner) same(ctx context.Context, f File, s Step) (Record, bool, error)
 		if s.Item.Stat.Size != s.Record.Stat.Size {
 			return rec, false, nil
 		}
-		sum, _, err := r.sums(ctx, f, s.Item, false)
+		sum, _, err := r.sums(ctx, f, s.Item, nil)
 		return rec, err == nil && sum == s.Record.CRC64, err
 	}
-	obj, err := r.store.Stat(ctx, s.Item.Key)
+	st, err := r.store.Inspect(ctx, s.Item.Key)
 	if errors.Is(err, ErrNotExist) || errors.Is(err, ErrDenied) {
 		return rec, false, nil
 	}
 	if err != nil {
 		return rec, false, err
 	}
-	etag := strings.Trim(obj.ETag, `"`)
-	isMD5 := len(etag) == hex.EncodedLen(md5.Size)
-	if obj.Size != s.Item.Stat.Size || !obj.HasCRC64 && !isMD5 {
+	ways := recipes(&st)
+	if st.Size != s.Item.Stat.Size || len(ways) == 0 {
 		return rec, false, nil
 	}
-	sum, md, err := r.sums(ctx, f, s.Item, !obj.HasCRC64)
-	rec.ETag, rec.CRC64 = obj.ETag, sum
-	if obj.HasCRC64 {
-		return rec, err == nil && sum == obj.CRC64, err
-	}
-	return rec, err == nil && md == etag, err
+	rec.ETag = st.ETag
+	sum, same, err := r.sums(ctx, f, s.Item, ways)
+	rec.CRC64 = sum
+	return rec, err == nil && same, err
 }
 
-// sums reads the file for its CRC64NVME and, where asked for, its MD5 in hex.
-func (r *runner) sums(ctx context.Context, f File, item Item, withMD5 bool) (uint64, string, error) {
-	buf := make([]byte, 256<<10)
-	var md hash.Hash
-	if withMD5 {
-		md = md5.New() //nolint:gosec // see the import
+// sums reads the file for its CRC64NVME, and says whether it is what one of ways
+// tells of.
+func (r *runner) sums(ctx context.Context, f File, item Item, ways []recipe) (sum uint64, same bool, _ error) {
+	own := checksum.New64()
+	_, same, err := match(ctx, f, item.Stat.Size, ways, r.stopped, own)
+	if err == nil {
+		err = unchanged(f, item.Stat)
 	}
-	var sum uint64
-	for off := int64(0); off < item.Stat.Size; {
-		if ctx.Err() != nil || r.stopped() {
-			return 0, "", ErrStopped
-		}
-		b := buf[:min(int64(len(buf)), item.Stat.Size-off)]
-		n, err := f.ReadAt(b, off)
-		if n < len(b) {
-			if err == nil || errors.Is(err, io.EOF) {
-				err = fmt.Errorf("%w: it is shorter now", ErrChanged)
-			}
-			return 0, "", &Error{Op: "read", Key: item.Key, Path: item.Path, Err: plain(err)}
-		}
-		sum = checksum.Update64(sum, b)
-		if md != nil {
-			md.Write(b)
-		}
-		off += int64(n)
+	if err != nil && !errors.Is(err, ErrStopped) {
+		err = &Error{Op: "read", Key: item.Key, Path: item.Path, Err: err}
 	}
-	if err := unchanged(f, item.Stat); err != nil {
-		return 0, "", &Error{Op: "read", Key: item.Key, Path: item.Path, Err: err}
-	}
-	if md == nil {
-		return sum, "", nil
-	}
-	return sum, hex.EncodeToString(md.Sum(nil)), nil
+	return own.Sum64(), same, err
 }
 
 // noFile stands behind an empty object that no file stands behind.

@@ -231,6 +231,7 @@ type listingOf iter.Seq2[transfer.Object, error]
 
 func (l listingOf) Put(context.Context, transfer.PutInput) (transfer.PutOutput, error) { panic("put") }
 func (l listingOf) Stat(context.Context, string) (transfer.Object, error)              { panic("stat") }
+func (l listingOf) Inspect(context.Context, string) (transfer.Stored, error)           { panic("inspect") }
 func (l listingOf) List(context.Context, string, string) iter.Seq2[transfer.Object, error] {
 	return iter.Seq2[transfer.Object, error](l)
 }

@@ -14,6 +14,8 @@ type Store interface {
 	// Stat describes one object, with its checksum where the store keeps one.
 	// ErrNotExist when there is none, ErrDenied when it may not be asked.
 	Stat(ctx context.Context, key string) (Object, error)
+	// Inspect is Stat with all that the store keeps to tell the object's bytes by.
+	Inspect(ctx context.Context, key string) (Stored, error)
 	// List yields the objects whose keys begin with prefix and are greater
 	// than after, in byte order of their keys. It ends with the first error.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Object, error]

@@ -135,7 +135,8 @@ func (s *summer) sum() string {
 }
 
 // match reads size bytes once and reports the first recipe whose sum they have.
-func match(ctx context.Context, r io.ReaderAt, size int64, ways []recipe, stopped func() bool) (how string, same bool, _ error) {
+// They are written to also, too.
+func match(ctx context.Context, r io.ReaderAt, size int64, ways []recipe, stopped func() bool, also ...io.Writer) (how string, same bool, _ error) {
 	sums := make([]*summer, len(ways))
 	for i, w := range ways {
 		sums[i] = newSummer(w)
@@ -156,6 +157,9 @@ func match(ctx context.Context, r io.ReaderAt, size int64, ways []recipe, stoppe
 		for _, s := range sums {
 			s.write(b)
 		}
+		for _, w := range also {
+			_, _ = w.Write(b) // a sum takes everything
+		}
 		off += int64(n)
 	}
 	for _, s := range sums {
@@ -163,7 +167,10 @@ func match(ctx context.Context, r io.ReaderAt, size int64, ways []recipe, stoppe
 			return s.how, true, nil
 		}
 	}
-	return ways[0].how, false, nil
+	if len(ways) > 0 {
+		how = ways[0].how
+	}
+	return how, false, nil
 }
 
 // hexOf is a CRC64NVME as recipes have it.

@@ -14,19 +14,23 @@ import (
 )
 
 // TestAdopt proves that what another tool has stored is not sent again: its
-// bytes are compared by MD5 or CRC64NVME, and what differs is sent.
+// bytes are compared by whatever the store keeps of them, of the whole or of
+// parts, and what differs is sent.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
-	files := tree{"empty": {}}.with("single", 100_000).with("parts", 12<<20).with("differs", 5000).with("new", 10)
+	files := tree{"empty": {}}.with("single", 100_000).with("parts", 12<<20).
+		with("crcs", 12<<20+1).with("md5s", 11<<20).with("differs", 5000).with("new", 10)
 	r := newRig(t).withToken()
 	r.store("empty", nil, minio.PutObjectOptions{})
 	r.store("single", files["single"], minio.PutObjectOptions{})
 	r.store("parts", files["parts"], minio.PutObjectOptions{PartSize: 5 << 20, AutoChecksum: minio.ChecksumCRC64NVME})
+	r.store("crcs", files["crcs"], minio.PutObjectOptions{PartSize: 5 << 20, AutoChecksum: minio.ChecksumCRC32})
+	r.store("md5s", files["md5s"], minio.PutObjectOptions{PartSize: 5 << 20, SendContentMd5: true})
 	r.store("differs", noise("something else", 5000), minio.PutObjectOptions{})
 	mark := r.mark()
 	e := r.upload(0, files.write(t))
 	r.sentExactly(mark, "differs", "new")
-	if !strings.Contains(e.err, "already there  3 files") {
+	if !strings.Contains(e.err, "already there  5 files") {
 		t.Errorf("it says\n%s", e.err)
 	}
 	r.holds(files)

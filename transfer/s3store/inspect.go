@@ -52,6 +52,7 @@ func (s *Store) inspect(ctx context.Context, key string, part int32) (transfer.S
 			return errNotS3
 		}
 		st.Size, st.ETag, st.Modified = aws.ToInt64(out.ContentLength), *out.ETag, aws.ToTime(out.LastModified)
+		st.MTime = fileTime(out.Metadata)
 		st.Sums = sumsOf(out)
 		st.Opaque = out.SSECustomerAlgorithm != nil || strings.HasPrefix(string(out.ServerSideEncryption), "aws:kms")
 		st.Parts = partsOf(st.ETag)

@@ -184,6 +184,16 @@ func (m *Memory) Stat(ctx context.Context, key string) (transfer.Object, error) 
 	return obj.Object, nil
 }
 
+// Inspect implements transfer.Store.
+func (m *Memory) Inspect(ctx context.Context, key string) (transfer.Stored, error) {
+	obj, err := m.Stat(ctx, key)
+	st := transfer.Stored{Object: obj}
+	if obj.HasCRC64 {
+		st.Sums = []transfer.StoredSum{{Algorithm: "crc64nvme", Value: checksum.Encode64(obj.CRC64)}}
+	}
+	return st, err
+}
+
 // List implements transfer.Store. It sees the objects as they are when it
 // begins.
 func (m *Memory) List(ctx context.Context, prefix, after string) iter.Seq2[transfer.Object, error] {
