@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The platform's help page shows three things in each of three clients: list,
@@ -30,7 +29,9 @@ func TestLongPage(t *testing.T) {
 }
 
 func tryPage(t *testing.T, s *shop) {
-	dataset := tree{"empty": {}}.with("a.txt", 10).with("sub/deep/b c.tif", 1000).with("gr\u00f6\u00dfe \u00e9.nc", 2000).
+	// boto3 sends the empty one last: Debian's awaits the answer to what it sends
+	// on the same connection after an empty body for a minute.
+	dataset := tree{"z/empty": {}}.with("a.txt", 10).with("sub/deep/b c.tif", 1000).with("gr\u00f6\u00dfe \u00e9.nc", 2000).
 		with("plus+plus", 30).with("100%25", 40).with("parts.tif", 17<<20+5) // of several parts in each client
 	files := tree{}.with("scene.tif", 100_000)
 	for name, b := range dataset {
@@ -39,10 +40,8 @@ func tryPage(t *testing.T, s *shop) {
 	dir := files.write(t)
 	all := s.clients(t)
 	for _, c := range all {
-		began := time.Now()
 		c.put(t, filepath.Join(dir, "scene.tif"), c.name+"/scene.tif")
 		c.putDir(t, filepath.Join(dir, "dataset"), c.name+"/dataset")
-		t.Logf("%s: %v", c.name, time.Since(began))
 	}
 	for _, by := range all {
 		t.Run(by.name, func(t *testing.T) {
@@ -184,7 +183,7 @@ s3 = boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=os.environ["AWS
 if what == "put":
     s3.upload_file(source, bucket, to)
 if what == "putdir":
-    for folder, _, names in os.walk(source):
+    for folder, _, names in sorted(os.walk(source)):
         for name in names:
             path = os.path.join(folder, name)
             s3.upload_file(path, bucket, to + "/" + os.path.relpath(path, source))
