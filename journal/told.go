@@ -34,17 +34,19 @@ type Outcome struct {
 
 // Sums are what one run has done and what it left.
 type Sums struct {
-	FilesSent   int64 `json:"files_sent"`
-	FilesThere  int64 `json:"files_there"`
-	FilesFailed int64 `json:"files_failed"`
-	FilesLeft   int64 `json:"files_left"`
-	BytesSent   int64 `json:"bytes_sent"` // over the wire, repetitions too
-	BytesThere  int64 `json:"bytes_there"`
-	BytesSaved  int64 `json:"bytes_saved"` // of begun files, stored by earlier runs
-	BytesFailed int64 `json:"bytes_failed"`
-	BytesLeft   int64 `json:"bytes_left"`
-	Scanned     bool  `json:"scanned"`  // the scan had ended: else more is left than is known
-	Progress    bool  `json:"progress"` // something is stored now that was not before
+	FilesSent    int64 `json:"files_sent"`
+	FilesThere   int64 `json:"files_there"`
+	FilesFailed  int64 `json:"files_failed"`
+	FilesLeft    int64 `json:"files_left"`
+	BytesSent    int64 `json:"bytes_sent"` // over the wire, repetitions too
+	BytesThere   int64 `json:"bytes_there"`
+	BytesSaved   int64 `json:"bytes_saved"` // of begun files, stored by earlier runs
+	BytesFailed  int64 `json:"bytes_failed"`
+	BytesLeft    int64 `json:"bytes_left"`
+	FilesDeleted int64 `json:"files_deleted,omitempty"` // because the other side does not have them
+	BytesDeleted int64 `json:"bytes_deleted,omitempty"`
+	Scanned      bool  `json:"scanned"`  // the scan had ended: else more is left than is known
+	Progress     bool  `json:"progress"` // something is stored now that was not before
 }
 
 // Failure is one file that failed.

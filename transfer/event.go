@@ -38,6 +38,7 @@ const (
 	Waiting                  // nothing moves: Text is "what: why", such as "credentials: environment: the key is dead"
 	Going                    // the waiting is over
 	Notice                   // something a user should know: Text
+	Deleted                  // what the other side does not have was deleted
 )
 
 // Action is what Plan decides for an item.
@@ -45,10 +46,11 @@ type Action uint8
 
 // The actions.
 const (
-	Put   Action = iota + 1 // send it
-	Skip                    // it is stored
-	Check                   // its bytes decide: read, compare, and send or fetch what differs
-	Get                     // fetch it
+	Put    Action = iota + 1 // send it
+	Skip                     // it is stored
+	Check                    // its bytes decide: read, compare, and send or fetch what differs
+	Get                      // fetch it
+	Delete                   // the other side does not have it: delete it
 )
 
 func (a Action) String() string {
@@ -61,6 +63,8 @@ func (a Action) String() string {
 		return "check"
 	case Get:
 		return "get"
+	case Delete:
+		return "delete"
 	default:
 		return "?"
 	}

@@ -21,6 +21,13 @@ const changes = 3
 
 // item sends, or compares and sends, one item.
 func (r *runner) item(ctx context.Context, s Step) error {
+	if err := s.asStored(ctx, r.store, r.journal, r.o.Compare); err != nil {
+		return err
+	}
+	if s.Action == Skip { // now that its name is known
+		r.o.Event(Event{Kind: There, Key: s.Item.Key, Path: s.Item.Path, Bytes: s.Item.Stat.Size, Text: s.Reason})
+		return nil
+	}
 	for n := 1; ; n++ {
 		err := r.once(ctx, s)
 		if !errors.Is(err, ErrChanged) || n == changes || ctx.Err() != nil {

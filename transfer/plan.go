@@ -28,6 +28,8 @@ type Step struct {
 	// not held against the listing, so the mark must not pass them: a later run
 	// may take what they are of.
 	Passed bool
+
+	twins []twin // under whose keys it may be stored, although it seems not to be
 }
 
 // Event says what was planned, without doing it.
@@ -62,6 +64,10 @@ type PlanOptions struct {
 	Store   Store // asked for a listing as far as Mark does not spare it; nil trusts the journal
 	Prefix  string
 	Event   func(Event) // never blocks
+	Compare Compare
+	// Surplus, if set, takes what the listing has and the entries do not. Mark
+	// must be zero then: the whole listing is read.
+	Surplus *Surplus
 }
 
 // Plan decides what each entry needs, as a merge in key order of the entries,
@@ -78,6 +84,7 @@ func Plan(ctx context.Context, entries iter.Seq[Entry], o PlanOptions) iter.Seq[
 		defer objs.close()
 		for e := range entries {
 			s := Step{Entry: e}
+			o.Surplus.saw(&e)
 			if e.Err == nil && e.Ignored == "" {
 				if err := s.decide(&recs, objs); err != nil {
 					yield(Step{Entry: Entry{Err: err}})
@@ -87,6 +94,9 @@ func Plan(ctx context.Context, entries iter.Seq[Entry], o PlanOptions) iter.Seq[
 			if !yield(s) {
 				return
 			}
+		}
+		if err := objs.drain(); err != nil {
+			yield(Step{Entry: Entry{Err: err}})
 		}
 	}
 }
@@ -102,26 +112,9 @@ func (s *Step) decide(recs *recordCursor, objs *listing) error {
 		return err
 	}
 	s.Passed = recs.passed && !objs.off
-	s.Record, s.Known = rec, known
-	s.Action, s.Reason = Put, "not stored yet"
-	switch {
-	case !known && (!listed || !stored):
-	case !known && obj.Size == s.Item.Stat.Size:
-		s.Action, s.Reason, s.Foreign = Check, "stored already, perhaps the same", true
-	case !known:
-		s.Reason = "the stored object has another size"
-	case listed && !stored:
-		s.Reason = "gone from the store"
-	case s.Item.Stat.Size != rec.Stat.Size:
-		s.Reason = "its size changed"
-	case listed && obj.Size != rec.Stat.Size:
-		s.Reason = "replaced in the store"
-	case listed && !sameETag(obj.ETag, rec.ETag):
-		s.Action, s.Reason, s.Foreign = Check, "replaced in the store, perhaps by the same", true
-	case s.Item.Stat == rec.Stat:
-		s.Action, s.Reason = Skip, "unchanged since it was stored"
-	default:
-		s.Action, s.Reason = Check, "touched since it was stored"
+	s.judge(rec, known, obj, stored, listed, objs.o.Compare)
+	if s.Action == Put && !stored && !objs.empty() {
+		s.twins = twins(&s.Item, objs.o.Prefix)
 	}
 	return nil
 }
@@ -179,6 +172,8 @@ type listing struct {
 	have bool // head is not consumed yet
 	end  bool
 	off  bool // the journal is trusted for all that follows
+	had  bool // that head is some file's
+	n    int64
 }
 
 func newListing(ctx context.Context, o PlanOptions) *listing {
@@ -207,24 +202,57 @@ func (l *listing) find(key string) (obj Object, stored, listed bool, _ error) {
 	for passed := 0; ; passed++ {
 		if l.have && l.head.Key >= key {
 			stored = l.head.Key == key
+			l.had = l.had || stored
 			return l.head, stored, stored || listable(key), nil
 		}
 		if l.end {
 			return obj, false, listable(key), nil
 		}
-		if passed == leap {
+		if passed == leap && l.o.Surplus == nil {
 			l.open(key[:len(key)-1])
 		}
-		o, err, ok := l.next()
-		switch {
-		case !ok:
-			l.end, l.have = true, false
-		case err != nil:
+		if err := l.step(); err != nil {
 			return obj, false, false, l.failed(err)
-		default:
-			l.head, l.have = o, true
 		}
 	}
+}
+
+// step goes to the next object. The one that it leaves is surplus, if no file
+// had its key.
+func (l *listing) step() error {
+	if l.have && !l.had {
+		if err := l.o.Surplus.add(l.head); err != nil {
+			return err
+		}
+	}
+	l.had = false
+	o, err, ok := l.next()
+	l.head, l.have, l.end = o, ok && err == nil, !ok
+	if l.have {
+		l.n++
+	}
+	return err
+}
+
+// empty reports that the listing has shown, from its beginning, that nothing is
+// stored.
+func (l *listing) empty() bool { return l.end && l.n == 0 && !l.off && l.o.Mark.Merged == "" }
+
+// drain reads the rest of the listing for what is surplus in it.
+func (l *listing) drain() error {
+	if l.o.Surplus == nil || l.off || l.ctx.Err() != nil || l.o.Surplus.Files() == 0 {
+		return nil
+	}
+	if l.next == nil {
+		l.open("")
+	}
+	for !l.end {
+		if err := l.step(); err != nil {
+			return l.failed(err)
+		}
+	}
+	l.o.Surplus.listed(l.n)
+	return nil
 }
 
 // listable reports whether a listing would have shown key as it is: XML can't
@@ -243,6 +271,7 @@ func (l *listing) failed(err error) error {
 		return err
 	}
 	l.off = true
+	l.o.Surplus.doubt("the destination could not be listed: " + err.Error())
 	l.o.Event(Event{Kind: Notice, Err: err, Text: "the destination can't be listed: the journal is trusted for what is stored"})
 	return nil
 }

@@ -27,6 +27,7 @@ type RunOptions struct {
 	Found       bool                    // emit Found for what the plan yields; off where Count does
 	Stop        <-chan struct{}         // closed: take nothing new, finish what is in flight
 	Mark        Mark                    // the one the plan was made with
+	Compare     Compare                 // likewise
 	Open        func(path string) (File, error)
 }
 
@@ -238,6 +239,9 @@ func (r *runner) take(ctx context.Context, s Step) {
 	}
 	r.closeZarr(ctx, s.Item.Key)
 	if s.Action == Skip {
+		if !s.Known {
+			r.low.block() // without a record the listing has to tell again
+		}
 		r.low.pass(s.Item.Key)
 		e.Kind, e.Text = There, s.Reason
 		r.o.Event(e)

@@ -18,6 +18,7 @@ type Counts struct {
 	FilesIgnored int // Ignored: entries left out by rule, none of them found
 	FilesResumed int // files begun by an earlier run and continued now: those with a Saved event
 	FilesPlanned int // Planned to be sent or to be checked, as opposed to skipped
+	FilesDeleted int // Deleted, or in a dry run Planned to be
 
 	BytesFound   int64 // sizes of the files found
 	BytesDone    int64 // stored or on its way there: There, Saved and Moved; an attempt that failed is taken off again
@@ -27,6 +28,7 @@ type Counts struct {
 	BytesSaved   int64 // not sent, because an earlier run had: the Saved of interrupted files
 	BytesFailed  int64 // sizes of the files that failed
 	BytesPlanned int64 // sizes of the files planned to be sent or to be checked
+	BytesDeleted int64 // sizes of the files deleted, or planned to be
 
 	Retries int    // attempts that failed and were to be made again
 	Scanned bool   // the scan has ended: FilesFound and BytesFound are final
@@ -74,10 +76,18 @@ func (t *Tally) Add(e Event) {
 	case Ignored:
 		t.ignore(e.Text)
 	case Planned:
-		if e.Action != Skip {
+		switch e.Action {
+		case Skip:
+		case Delete:
+			c.FilesDeleted++
+			c.BytesDeleted += e.Bytes
+		default:
 			c.FilesPlanned++
 			c.BytesPlanned += e.Bytes
 		}
+	case Deleted:
+		c.FilesDeleted++
+		c.BytesDeleted += e.Bytes
 	case There:
 		c.FilesThere++
 		c.BytesThere += e.Bytes

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -83,10 +86,14 @@ func afterBody(c fiber.Ctx) error {
 func toFastHTTP(ctx *fasthttp.RequestCtx, r *http.Request, body io.Reader) {
 	ctx.Init2(newPeer(r), nil, false)
 	req := &ctx.Request
+	readMetadata(req, r)
 	req.Header.SetMethod(r.Method)
 	req.SetRequestURI(r.RequestURI)
 	req.Header.SetHost(r.Host)
 	for name, values := range r.Header {
+		if strings.HasPrefix(name, metaHeader) {
+			continue
+		}
 		for _, value := range values {
 			req.Header.Add(name, value)
 		}
@@ -99,6 +106,28 @@ func toFastHTTP(ctx *fasthttp.RequestCtx, r *http.Request, body io.Reader) {
 	case r.Header.Get("Content-Length") != "" || r.Method == http.MethodPut || r.Method == http.MethodPost:
 		req.Header.SetContentLength(0)
 	}
+}
+
+// metaHeader begins the headers of user metadata.
+const metaHeader = "X-Amz-Meta-"
+
+// readMetadata gives req the user metadata. The server looks for them in the
+// bytes that a header was read from, so headers that are only added are lost.
+func readMetadata(req *fasthttp.Request, r *http.Request) {
+	var raw bytes.Buffer
+	for name, values := range r.Header {
+		for _, value := range values {
+			if strings.HasPrefix(name, metaHeader) {
+				fmt.Fprintf(&raw, "%s: %s\r\n", name, value)
+			}
+		}
+	}
+	if raw.Len() == 0 {
+		return
+	}
+	lines := "PUT / HTTP/1.1\r\nHost: " + r.Host + "\r\n" + raw.String() + "\r\n"
+	// What net/http has read, fasthttp reads too; if not, there are no metadata.
+	_ = req.Header.Read(bufio.NewReaderSize(strings.NewReader(lines), max(len(lines), 4<<10)))
 }
 
 // answer writes the server's response to the client.

@@ -34,7 +34,7 @@ func completions(root *cobra.Command) {
 		}
 		cmd.ValidArgsFunction = completeArg
 		fixed(cmd, "credentials", sourceNames)
-		fixed(cmd, "checksum", []string{"crc64nvme", "crc32c", "none"})
+		fixed(cmd, algorithmFlag(cmd), []string{"crc64nvme", "crc32c", "none"})
 	}
 }
 

@@ -71,8 +71,9 @@ func settingsOf(root *cobra.Command) []string {
 			continue
 		}
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if !f.Hidden && !slices.Contains(oneRun, f.Name) && !slices.Contains(names, f.Name) {
-				names = append(names, f.Name)
+			name := config.Setting(f)
+			if name != "" && !f.Hidden && !slices.Contains(oneRun, name) && !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		})
 	}
@@ -147,7 +148,7 @@ const settlesItself = "settles itself"
 // configurable reports whether a command has any settings.
 func configurable(cmd *cobra.Command) bool {
 	names, found := settingsOf(cmd.Root()), false
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { found = found || slices.Contains(names, f.Name) })
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { found = found || slices.Contains(names, config.Setting(f)) })
 	return found
 }
 

@@ -33,6 +33,7 @@ type session struct {
 	stopper *stopper
 	waiter  *waiter
 
+	surplus    *transfer.Surplus // what --delete is about; nil without it
 	collector  collector
 	unverified atomic.Int64 // objects whose answer carried no checksum
 }
@@ -80,7 +81,18 @@ func (t *task) newJob() journal.Job {
 	if t.down != nil {
 		return t.down.job(t)
 	}
-	return journal.NewJob("upload", sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix)
+	return journal.NewJob(t.command(), sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix)
+}
+
+// command is what the user called.
+func (t *task) command() string {
+	switch {
+	case t.sync != nil:
+		return "sync"
+	case t.down != nil:
+		return journal.Download
+	}
+	return "upload"
 }
 
 func sourcePaths(sources []transfer.Source) []string {
@@ -185,8 +197,14 @@ func (s *session) transfer(ctx context.Context) error {
 	if s.down != nil {
 		return s.fetch(ctx)
 	}
+	end, err := s.collectSurplus()
+	if err != nil {
+		return err
+	}
+	defer end()
 	if s.o.dryRun {
-		return s.plan(ctx)
+		err := s.plan(ctx)
+		return s.deleteSurplus(ctx, err == nil, err)
 	}
 	mark, err := s.prepare(ctx)
 	if err != nil {
@@ -210,18 +228,19 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
 		Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
 		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Mark: mark,
+		Compare: s.compares(),
 	})
 	if n := s.unverified.Load(); n > 0 && s.checksum != transfer.NoChecksum {
 		s.event(transfer.Event{Kind: transfer.Notice,
 			Text: fmt.Sprintf("the store answered without a checksum for %d objects: their stored bytes are not verified", n)})
 	}
-	if err == nil && res.Failed > 0 {
-		return &shownError{exitFailures}
-	}
-	if err == nil {
+	switch {
+	case err == nil && res.Failed > 0:
+		err = &shownError{exitFailures}
+	case err == nil:
 		s.maybeNothing()
 	}
-	return err
+	return s.deleteSurplus(ctx, res.Complete, err)
 }
 
 // beside starts what goes on beside the transfer; end stops it and waits. On a
@@ -262,11 +281,16 @@ func (s *session) contentTypes() func(string) string {
 
 // steps is the plan as a stream.
 func (s *session) steps(ctx context.Context, mark transfer.Mark) iter.Seq[transfer.Step] {
-	o := transfer.PlanOptions{Mark: mark, Store: s.store, Prefix: s.prefix, Event: s.event, Records: noRecords{}}
+	o := transfer.PlanOptions{Mark: mark, Store: s.store, Prefix: s.prefix, Event: s.event, Records: noRecords{},
+		Compare: s.compares(), Surplus: s.surplus}
 	if s.db != nil && (!s.o.dryRun || !s.o.restart) {
 		o.Records = s.db
 	}
-	return transfer.Plan(ctx, transfer.Scan(ctx, s.files, s.scanOptions()), o)
+	steps := transfer.Plan(ctx, transfer.Scan(ctx, s.files, s.scanOptions()), o)
+	if s.o.dryRun {
+		steps = transfer.AsStored(ctx, steps, s.store, o.Records, o.Compare)
+	}
+	return steps
 }
 
 // plan shows what would be done.
@@ -277,7 +301,7 @@ func (s *session) plan(ctx context.Context) error {
 		if mark, err = s.db.Mark(); err != nil {
 			return err
 		}
-		if mark.Finished || s.o.restart {
+		if mark.Finished || s.o.restart || s.sync != nil {
 			mark = transfer.Mark{}
 		}
 	}
@@ -343,6 +367,6 @@ func (s *session) ended(err error) int {
 	}
 	c := s.sink.Counts()
 	s.log.Info("end", "code", code, "sent", c.FilesDone, "there", c.FilesThere, "failed", c.FilesFailed,
-		"bytes_sent", c.BytesSent, "bytes_saved", c.BytesSaved)
+		"bytes_sent", c.BytesSent, "bytes_saved", c.BytesSaved, "deleted", c.FilesDeleted)
 	return code
 }

@@ -102,7 +102,7 @@ func rootCommand(name string, s std) *cobra.Command {
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.SetFlagErrorFunc(flagMistake)
 	cmd.PersistentPreRunE = configure
-	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s),
+	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s), syncCommand(name, s),
 		loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s),
 		configCommand(name, s), doctorCommand(name, s))
 	cmd.AddCommand(moreCommands()...)

@@ -115,8 +115,8 @@ func (s *session) manifestTo(ctx context.Context, path string) (lacking int, err
 	// The plan without a listing: the files as they are now beside the journal's
 	// records, in constant memory.
 	plan := transfer.Plan(ctx, transfer.Scan(ctx, s.files, s.scanOptions()),
-		transfer.PlanOptions{Records: s.db, Mark: transfer.Mark{All: true}, Event: func(transfer.Event) {}})
-	for st := range plan {
+		transfer.PlanOptions{Records: s.db, Mark: transfer.Mark{All: true}, Prefix: s.prefix, Event: func(transfer.Event) {}})
+	for st := range transfer.AsStored(ctx, plan, nil, s.db, transfer.ByJournal) {
 		switch {
 		case st.Err != nil && st.Item == (transfer.Item{}):
 			return 0, st.Err

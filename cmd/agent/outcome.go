@@ -102,13 +102,13 @@ func (s *session) sums(code int) journal.Sums {
 		FilesSent: int64(c.FilesDone), FilesThere: int64(c.FilesThere), FilesFailed: int64(c.FilesFailed),
 		FilesLeft: max(0, int64(c.FilesFound-c.FilesDone-c.FilesThere-c.FilesFailed)),
 		BytesSent: c.BytesSent, BytesThere: c.BytesThere, BytesSaved: c.BytesSaved, BytesFailed: c.BytesFailed,
-		BytesLeft: c.Remaining(), Scanned: c.Scanned,
+		BytesLeft: c.Remaining(), Scanned: c.Scanned, FilesDeleted: int64(c.FilesDeleted), BytesDeleted: c.BytesDeleted,
 	}
 	if code == exitDone || code == exitFailures {
 		n.FilesLeft, n.BytesLeft, n.Scanned = 0, 0, true
 	}
 	s.collector.mu.Lock()
-	n.Progress = c.FilesDone > 0 || s.collector.parts > 0
+	n.Progress = c.FilesDone > 0 || c.FilesDeleted > 0 || s.collector.parts > 0
 	s.collector.mu.Unlock()
 	return n
 }

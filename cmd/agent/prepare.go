@@ -52,11 +52,11 @@ func (s *session) prepare(ctx context.Context) (transfer.Mark, error) {
 			return mark, err
 		}
 	}
-	if !mark.Finished {
+	if !mark.Finished && s.sync == nil {
 		return mark, nil
 	}
-	// A finished job that is run again is held against the store from the
-	// start: somebody may have removed or replaced what it stored.
+	// A finished job that is run again, and every sync, is held against the
+	// store from the start: somebody may have removed or replaced what it stored.
 	mark = transfer.Mark{}
 	if err := s.db.SetMark(mark); err != nil {
 		return mark, err

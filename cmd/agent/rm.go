@@ -114,7 +114,7 @@ func (r *remover) run(ctx context.Context) error {
 		return err
 	}
 	err := r.remove(ctx)
-	r.distrust(ctx, r.dest.Prefix, "")
+	r.distrust(ctx, r.dest.Prefix, "", r.say)
 	if err == nil && r.o.recursive && r.failed == 0 {
 		err = r.lookAgain(ctx)
 	}

@@ -103,7 +103,7 @@ func (u *undoer) run(ctx context.Context) error {
 	if err == nil {
 		err = u.forget(nil)
 	}
-	u.distrust(ctx, u.job.Prefix, u.job.ID)
+	u.distrust(ctx, u.job.Prefix, u.job.ID, u.say)
 	if ferr := u.db.Flush(context.WithoutCancel(ctx)); err == nil {
 		err = ferr
 	}
@@ -181,20 +181,20 @@ func (u *undoer) forget(keys []string) error {
 // distrust has the journals of idle jobs below prefix, but one's, held against
 // the store when they are run next: an unfinished one would else believe that what was
 // deleted is there.
-func (r *remover) distrust(ctx context.Context, prefix, but string) {
-	entries, _ := os.ReadDir(filepath.Join(r.state, "jobs"))
+func (c *connection) distrust(ctx context.Context, prefix, but string, say func(format string, a ...any)) {
+	entries, _ := os.ReadDir(filepath.Join(c.state, "jobs"))
 	for _, e := range entries {
-		dir := filepath.Join(r.state, "jobs", e.Name())
+		dir := filepath.Join(c.state, "jobs", e.Name())
 		job, err := journal.JobIn(ctx, dir)
 		var busy *journal.BusyError
-		if errors.As(err, &busy) && e.Name() != but && busy.Holder.Place.Bucket == r.dest.Bucket && overlap(busy.Holder.Place.Prefix, prefix) {
-			r.say("note: job %s runs there at this moment: run it again when it has ended", e.Name())
+		if errors.As(err, &busy) && e.Name() != but && busy.Holder.Place.Bucket == c.dest.Bucket && overlap(busy.Holder.Place.Prefix, prefix) {
+			say("note: job %s runs there at this moment: run it again when it has ended", e.Name())
 		}
-		if err != nil || job.ID == but || job.ID != e.Name() || job.Bucket != r.dest.Bucket || job.Endpoint != r.endpoint || !overlap(job.Prefix, prefix) {
+		if err != nil || job.ID == but || job.ID != e.Name() || job.Bucket != c.dest.Bucket || job.Endpoint != c.endpoint || !overlap(job.Prefix, prefix) {
 			continue
 		}
 		if err := unmark(ctx, dir, job); err != nil {
-			r.say("note: job %s may believe that what was deleted is there (%v)", job.ID, err)
+			say("note: job %s may believe that what was deleted is there (%v)", job.ID, err)
 		}
 	}
 }

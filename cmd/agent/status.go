@@ -30,7 +30,7 @@ type status struct {
 
 // status is how the run ended, as far as it came.
 func (t *task) status(code int, err error) *status {
-	s := &status{Version: version, Command: "upload", Sources: t.args}
+	s := &status{Version: version, Command: t.command(), Sources: t.args}
 	if s.Sources == nil {
 		s.Sources = []string{}
 	}
@@ -51,7 +51,7 @@ func (t *task) status(code int, err error) *status {
 		s.Destination = t.dest.String()
 	}
 	if len(t.files) > 0 {
-		s.Job = journal.NewJob("upload", sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix).ID
+		s.Job = journal.NewJob(t.command(), sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix).ID
 	}
 	if end := t.login.KeyExpires; !end.IsZero() {
 		end = end.UTC()
@@ -153,14 +153,14 @@ func (s *status) prom(name string) []byte {
 	for _, v := range []struct {
 		state string
 		n     int64
-	}{{"sent", s.FilesSent}, {"there", s.FilesThere}, {"failed", s.FilesFailed}, {"left", s.FilesLeft}} {
+	}{{"sent", s.FilesSent}, {"there", s.FilesThere}, {"failed", s.FilesFailed}, {"left", s.FilesLeft}, {"deleted", s.FilesDeleted}} {
 		value("files", ",state="+label(v.state), float64(v.n))
 	}
 	metric("bytes", "Bytes of the last run, by what became of them.")
 	for _, v := range []struct {
 		state string
 		n     int64
-	}{{"sent", s.BytesSent}, {"there", s.BytesThere}, {"saved", s.BytesSaved}, {"failed", s.BytesFailed}, {"left", s.BytesLeft}} {
+	}{{"sent", s.BytesSent}, {"there", s.BytesThere}, {"saved", s.BytesSaved}, {"failed", s.BytesFailed}, {"left", s.BytesLeft}, {"deleted", s.BytesDeleted}} {
 		value("bytes", ",state="+label(v.state), float64(v.n))
 	}
 	one("warnings", "Warnings of the last run.", float64(len(s.Warnings)))

@@ -60,7 +60,7 @@ func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.contentType, "content-type", "", "`type` of every object (default: by the file's extension)")
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print what would be done and why; send nothing")
 	f.BoolVar(&o.restart, "restart", false, "forget what earlier runs did")
-	f.StringVar(&o.checksum, "checksum", "crc64nvme", "`algorithm` sent with every part: crc64nvme, crc32c, none")
+	f.StringVar(&o.checksum, algorithmFlag(cmd), "crc64nvme", "`algorithm` sent with every part: crc64nvme, crc32c, none")
 	f.Var(&o.partSize, "part-size", "part size; grown where a file would need more than 10,000 parts")
 	f.Var(&o.memory, "memory", "memory for buffers")
 	f.IntVar(&o.parallel, "parallel", 8, "large parts in flight at once; small files go at four times that")
@@ -109,8 +109,9 @@ type task struct {
 	*connection
 	args     []string // the sources as they were given
 	files    []transfer.Source
-	down     *download // what a download has in their place; nil in an upload
-	prefix   string    // of all its keys
+	sync     *syncOptions // nil where it is no sync
+	down     *download    // what a download has in their place; nil in an upload
+	prefix   string       // of all its keys
 	take     *selection
 	checksum transfer.Checksum
 	terminal bool

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -179,32 +178,3 @@ type replacedError struct{}
 
 func (replacedError) Error() string { return transfer.ErrReplaced.Error() }
 func (replacedError) Unwrap() error { return transfer.ErrReplaced }
-
-// fileTime is the modification time that rclone, and others after it, keep in
-// an object's metadata: seconds since 1970, with a fraction or without. s3cmd
-// has it among others in one value.
-func fileTime(metadata map[string]string) time.Time {
-	v := metadata["mtime"]
-	if v == "" {
-		for pair := range strings.SplitSeq(metadata["s3cmd-attrs"], "/") {
-			if t, ok := strings.CutPrefix(pair, "mtime:"); ok {
-				v = t
-			}
-		}
-	}
-	whole, fraction, _ := strings.Cut(v, ".")
-	sec, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || sec < -1<<40 || sec > 1<<40 { // some 35,000 years
-		return time.Time{}
-	}
-	ns := int64(0)
-	if fraction != "" {
-		if ns, err = strconv.ParseInt((fraction + "000000000")[:9], 10, 64); err != nil || ns < 0 {
-			return time.Time{}
-		}
-	}
-	if strings.HasPrefix(whole, "-") {
-		ns = -ns
-	}
-	return time.Unix(sec, ns)
-}

@@ -104,7 +104,7 @@ func (s *Store) putWhole(ctx context.Context, in *transfer.PutInput) (transfer.P
 }
 
 func (s *Store) putOnce(ctx context.Context, in *transfer.PutInput, p *slice, sum transfer.Checksum) (transfer.PutOutput, error) {
-	req := &s3.PutObjectInput{Bucket: &s.o.Bucket, Key: &in.Item.Key, ContentLength: aws.Int64(p.size)}
+	req := &s3.PutObjectInput{Bucket: &s.o.Bucket, Key: &in.Item.Key, ContentLength: aws.Int64(p.size), Metadata: metadata(&in.Item)}
 	if in.ContentType != "" {
 		req.ContentType = &in.ContentType
 	}

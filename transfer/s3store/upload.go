@@ -167,7 +167,7 @@ func (c *partClient) CreateMultipartUpload(ctx context.Context, _ *s3.CreateMult
 }
 
 func (c *partClient) create(ctx context.Context, sum transfer.Checksum) (*s3.CreateMultipartUploadOutput, error) {
-	req := &s3.CreateMultipartUploadInput{Bucket: &c.s.o.Bucket, Key: &c.up.Key}
+	req := &s3.CreateMultipartUploadInput{Bucket: &c.s.o.Bucket, Key: &c.up.Key, Metadata: metadata(&c.in.Item)}
 	if c.in.ContentType != "" {
 		req.ContentType = &c.in.ContentType
 	}

@@ -27,7 +27,7 @@ import (
 // Memory is a transfer.Store in memory: one request an object, a CRC64NVME for
 // each, and an ETag that is its MD5. The zero value is empty and ready.
 type Memory struct {
-	// Fail is asked before each call of Put, Stat and List, and after a Put
+	// Fail is asked before each call of Put, Stat and List, for each key of DeleteAll, and after a Put
 	// that has stored its object (op "Put done"); its error is what the call
 	// ends with. nil fails nothing. It may block.
 	Fail func(ctx context.Context, op, key string) error
@@ -39,6 +39,7 @@ type Memory struct {
 	puts    map[string]int
 	order   []string
 	lists   []string
+	gone    []string
 }
 
 type object struct {
@@ -49,6 +50,8 @@ type object struct {
 var (
 	_ transfer.Store  = (*Memory)(nil)
 	_ transfer.Origin = (*Memory)(nil)
+
+	_ transfer.Deleter = (*Memory)(nil)
 )
 
 func (m *Memory) fail(ctx context.Context, op, key string) error {
@@ -114,6 +117,34 @@ func (m *Memory) Delete(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.objects, key)
+}
+
+// DeleteAll implements transfer.Deleter. Fail is asked for each key, by the op
+// "Delete".
+func (m *Memory) DeleteAll(ctx context.Context, keys []string) (failed map[string]error, _ error) {
+	failed = map[string]error{}
+	for _, key := range keys {
+		err := m.fail(ctx, "Delete", key)
+		switch {
+		case transfer.Fatal(err), errors.Is(err, transfer.ErrStopped):
+			return failed, err
+		case err != nil:
+			failed[key] = err
+		default:
+			m.Delete(key)
+			m.mu.Lock()
+			m.gone = append(m.gone, key)
+			m.mu.Unlock()
+		}
+	}
+	return failed, nil
+}
+
+// Gone returns the keys in the order in which DeleteAll has removed them.
+func (m *Memory) Gone() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.gone)
 }
 
 // Stat implements transfer.Store.

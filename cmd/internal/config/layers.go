@@ -49,7 +49,7 @@ func (l *Layers) Apply(flags *pflag.FlagSet) (map[string]Origin, error) {
 	origins := map[string]Origin{}
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
-		if err != nil || !slices.Contains(l.Settings, f.Name) {
+		if err != nil || !slices.Contains(l.Settings, Setting(f)) {
 			return
 		}
 		var o Origin
@@ -65,23 +65,23 @@ func (l *Layers) settle(flags *pflag.FlagSet, f *pflag.Flag) (Origin, error) {
 	if f.Changed {
 		return Origin{Kind: Flag}, nil
 	}
-	if v, ok := l.File.Destinations[l.Destination].Settings[f.Name]; ok {
+	if v, ok := l.File.Destinations[l.Destination].Settings[Setting(f)]; ok {
 		set := func(text string) error { return flags.Set(f.Name, text) }
 		return Origin{Kind: Named, Name: l.Destination, Line: v.Line}, l.set(f, v, set)
 	}
-	own := l.Prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+	own := l.Prefix + strings.ToUpper(strings.ReplaceAll(Setting(f), "-", "_"))
 	if text := l.Getenv(own); text != "" {
 		if err := f.Value.Set(text); err != nil {
 			return Origin{}, &VariableError{Name: own, Flag: f.Name, Err: err}
 		}
 		return Origin{Kind: Variable, Name: own}, nil
 	}
-	for _, name := range l.Foreign[f.Name] {
+	for _, name := range l.Foreign[Setting(f)] {
 		if text := l.Getenv(name); text != "" {
 			return Origin{Kind: Variable, Name: name, Value: text}, nil
 		}
 	}
-	if v, ok := l.File.Settings[f.Name]; ok {
+	if v, ok := l.File.Settings[Setting(f)]; ok {
 		return Origin{Kind: InFile, Line: v.Line}, l.set(f, v, f.Value.Set)
 	}
 	return Origin{Kind: ByDefault}, nil

@@ -151,6 +151,8 @@ func (l *Log) Event(e transfer.Event) {
 		l.Info(e.Text, "key", e.Key, "path", e.Path)
 	case transfer.Retry:
 		l.Warn("retry", append([]any{"wait", e.Wait.Round(time.Millisecond), "key", e.Key}, cause(e.Err)...)...)
+	case transfer.Deleted: // always: nobody can look at it any more
+		l.Info("deleted", "key", e.Key, "path", e.Path, "bytes", e.Bytes, "reason", e.Text)
 	case transfer.Failed:
 		l.Error("failed", append([]any{"key", e.Key, "path", e.Path, "bytes", e.Bytes}, cause(e.Err)...)...)
 	case transfer.Waiting:

@@ -56,6 +56,8 @@ type (
 		BytesThere   int64 `json:"bytes_there"`
 		BytesSaved   int64 `json:"bytes_saved"`
 		BytesPlanned int64 `json:"bytes_planned"`
+		FilesDeleted int   `json:"files_deleted,omitempty"`
+		BytesDeleted int64 `json:"bytes_deleted,omitempty"`
 		Retries      int   `json:"retries"`
 		LinesLost    int   `json:"lines_lost"`
 	}
@@ -134,7 +136,7 @@ type jsonView struct {
 func (v *jsonView) wants(k transfer.Kind) bool {
 	switch k {
 	case transfer.Done, transfer.There, transfer.Failed, transfer.Ignored, transfer.Retry,
-		transfer.Notice, transfer.Waiting, transfer.Going:
+		transfer.Notice, transfer.Waiting, transfer.Going, transfer.Deleted:
 		return true
 	case transfer.Planned:
 		return v.o.DryRun
@@ -172,6 +174,8 @@ func (v *jsonView) event(at time.Time, e transfer.Event) {
 		v.put(fileLine{head: newHead("file", at), State: state, place: where, Bytes: e.Bytes, Reason: reason})
 	case transfer.There:
 		v.put(fileLine{head: newHead("file", at), State: "there", place: where, Bytes: e.Bytes, Reason: reason})
+	case transfer.Deleted:
+		v.put(fileLine{head: newHead("file", at), State: "deleted", place: where, Bytes: e.Bytes, Reason: reason})
 	case transfer.Ignored:
 		v.put(fileLine{head: newHead("file", at), State: "ignored", place: where, Bytes: e.Bytes, Reason: reason})
 	case transfer.Failed:
@@ -312,6 +316,7 @@ func countsOf(p progress) counts {
 		FilesPlanned: p.FilesPlanned,
 		BytesFound:   p.BytesFound, BytesDone: p.BytesDone, BytesSent: p.BytesSent, BytesAgain: p.BytesAgain,
 		BytesThere: p.BytesThere, BytesSaved: p.BytesSaved, BytesPlanned: p.BytesPlanned,
+		FilesDeleted: p.FilesDeleted, BytesDeleted: p.BytesDeleted,
 		Retries: p.Retries, LinesLost: p.lost,
 	}
 }

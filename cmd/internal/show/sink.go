@@ -164,7 +164,7 @@ func (s *Sink) Event(e transfer.Event) {
 	}
 	limit := queueHard
 	switch e.Kind {
-	case transfer.Done, transfer.There, transfer.Ignored, transfer.Retry:
+	case transfer.Done, transfer.There, transfer.Ignored, transfer.Retry, transfer.Deleted:
 		limit = queueSoft
 	}
 	if len(s.queue) >= limit {

@@ -34,6 +34,13 @@ func Summary(w io.Writer, c transfer.Counts, elapsed time.Duration, e Ending) er
 	if there := c.FilesThere; there > 0 {
 		add("already there", there, Bytes(c.BytesThere))
 	}
+	if c.FilesDeleted > 0 {
+		deleted := "deleted"
+		if e.DryRun {
+			deleted = "would delete"
+		}
+		add(deleted, c.FilesDeleted, Bytes(c.BytesDeleted))
+	}
 	if c.FilesFailed > 0 {
 		rest := ""
 		if e.Shown < c.FilesFailed {

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agent/cmd/internal/config"
+	"agent/cmd/internal/dest"
+	"agent/transfer"
+)
+
+// syncOptions are the flags of sync, in both directions. What it shares with
+// upload and download means the same there.
+type syncOptions struct {
+	run  uploadOptions
+	down syncDownOptions
+
+	contents  bool // --checksum: neither times nor the journal are believed, contents are compared
+	sizeOnly  bool
+	delete    bool
+	maxDelete quota
+
+	written []string // the arguments before NAME:path was replaced
+}
+
+func (o *syncOptions) addFlags(cmd *cobra.Command) {
+	o.run.addFlags(cmd)
+	o.down.addFlags(cmd)
+	o.maxDelete = quota{percent: 10, text: "10%"}
+	f := cmd.Flags()
+	f.BoolVar(&o.contents, "checksum", false, "compare contents instead of times: reads every file and asks for every object")
+	f.BoolVar(&o.sizeOnly, "size-only", false, "take files of the same size for the same")
+	f.BoolVar(&o.delete, "delete", false, "at the end delete what the source does not have")
+	f.Var(&o.maxDelete, "max-delete", "with --delete: delete nothing if more than this would go, a number or a share of what is listed")
+	// The setting 'checksum' is the algorithm everywhere.
+	config.Rename(f, "checksum", "")
+	config.Rename(f, algorithmFlag(cmd), "checksum")
+}
+
+// algorithmFlag is what the flag of the checksum's algorithm is called: sync
+// has --checksum for what it is to rsync and rclone.
+func algorithmFlag(cmd *cobra.Command) string {
+	if cmd.Name() == "sync" {
+		return "checksum-algorithm"
+	}
+	return "checksum"
+}
+
+func syncCommand(name string, s std) *cobra.Command {
+	var o syncOptions
+	cmd := &cobra.Command{
+		Use:   "sync DIR DEST | sync DEST DIR",
+		Short: "Make a destination, or a directory, like the other",
+		Long: `Makes DEST, which is workspace/path or s3://bucket/key, like the directory DIR;
+or DIR like DEST, where that comes first. Only what changed is moved.
+
+` + exitHelp,
+		Example: fmt.Sprintf(`  %[1]s sync ./archive my-workspace/archive
+  %[1]s sync --dry-run ./archive my-workspace/archive`, name),
+		// Before NAME:path is replaced: afterwards nothing tells that it was one.
+		Args: func(_ *cobra.Command, args []string) error {
+			o.written = slices.Clone(args)
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSync(cmd.Context(), name, args, o, s)
+		},
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+func runSync(ctx context.Context, name string, args []string, o syncOptions, s std) error {
+	t := &task{name: name, o: o.run, std: s, begun: time.Now(), sync: &o}
+	if err := o.run.unattended.check(); err != nil {
+		return err
+	}
+	err := t.resolveSync(ctx, args, o)
+	if err == nil {
+		err = t.run(ctx)
+	}
+	return t.reported(err)
+}
+
+// resolveSync turns arguments and flags into a task, or into a mistake.
+func (t *task) resolveSync(ctx context.Context, args []string, o syncOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	var named [2]bool
+	for i := range min(len(args), len(o.written), 2) {
+		named[i] = args[i] != o.written[i]
+	}
+	way, err := dest.Direction(args, named)
+	if err != nil {
+		return err
+	}
+	if way == dest.Down {
+		t.down, t.checksum = &download{}, transfer.CRC64NVME
+		return t.resolveSyncDown(ctx, args, o)
+	}
+	return t.resolveSyncUp(ctx, args)
+}
+
+// check refuses flags that contradict each other, whichever way it goes.
+func (o *syncOptions) check() error {
+	switch {
+	case o.contents && o.sizeOnly:
+		return &dest.Mistake{Msg: "--checksum and --size-only can't go together", Hint: "one compares contents, the other nothing but sizes"}
+	case o.delete && o.run.filter.filesFrom != "":
+		return &dest.Mistake{Msg: "--delete and --files-from can't go together", Hint: "what a list leaves out may be there all the same: use --exclude and --include with --delete"}
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// stored are the keys below r.prefix, without it.
+func (r *rig) stored() []string {
+	r.t.Helper()
+	var keys []string
+	for o := range r.witness.ListObjects(r.t.Context(), r.sb.Bucket(), minio.ListObjectsOptions{Prefix: r.prefix, Recursive: true}) {
+		if o.Err != nil {
+			r.t.Fatal(o.Err)
+		}
+		keys = append(keys, strings.TrimPrefix(o.Key, r.prefix))
+	}
+	return keys
+}
+
+// sync runs a sync from dir to r.dest, which must end with code.
+func (r *rig) sync(code int, dir string, args ...string) ended {
+	r.t.Helper()
+	e := r.run(append(append([]string{"sync"}, args...), dir, r.dest)...)
+	if e.code != code {
+		r.t.Fatalf("sync %q: exit %d, want %d\n%s%s", args, e.code, code, e.out, e.err)
+	}
+	return e
+}
+
+// A sync of unchanged files costs one listing for a thousand of them, and no
+// other request; so does --delete.
+func TestSyncOfUnchangedFilesOnlyLists(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "-role", "platform").withToken()
+	dir := t.TempDir()
+	const n = 2500
+	for i := range n {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("f%04d", i)), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.sync(exitDone, dir, "-q")
+	for _, args := range [][]string{nil, {"--delete"}, {"--size-only"}, {"--delete", "--dry-run", "-q"}} {
+		seen := len(mustRequests(t, r))
+		e := r.sync(exitDone, dir, args...)
+		ops := mustRequests(t, r)[seen:]
+		if len(ops) > (n+999)/1000 || slices.ContainsFunc(ops, func(op string) bool { return op != "ListObjectsV2" }) {
+			t.Errorf("%q: %d requests %q\n%s", args, len(ops), ops, e.err)
+		}
+	}
+}
+
+// It-must-show 6: a captive portal's page, an empty listing, a listing that is
+// denied or breaks off, each under --delete: nothing is deleted.
+func TestSyncDeletesNothingOnAFalseListing(t *testing.T) {
+	t.Parallel()
+	answer := func(status int, kind, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, text)
+		}
+	}
+	const head = `<?xml version="1.0" encoding="UTF-8"?>`
+	for name, c := range map[string]struct {
+		lie  http.HandlerFunc
+		code int
+		says string
+	}{
+		"captive portal": {answer(200, "text/html", "<html><body>Please log in.</body></html>"), exitUnreachable, ""},
+		"cut off":        {answer(200, "application/xml", head+`<ListBucketResult><Name>b</Name><Contents><Key>`), exitUnreachable, ""},
+		"empty page":     {answer(200, "application/xml", ""), exitUnreachable, ""},
+		"empty listing":  {answer(200, "application/xml", head+`<ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated></ListBucketResult>`), exitDone, ""},
+		"denied":         {answer(403, "application/xml", head+`<Error><Code>AccessDenied</Code><Message>no</Message></Error>`), exitFailures, "nothing was deleted: the destination could not be listed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, "-role", "platform").withToken()
+			r.through(func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+					if q.URL.Query().Get("list-type") == "2" {
+						c.lie(w, q)
+						return
+					}
+					next.ServeHTTP(w, q)
+				})
+			})
+			dir := t.TempDir()
+			for _, f := range []string{"a", "b"} {
+				if err := os.WriteFile(filepath.Join(dir, f), []byte(f), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, key := range []string{"a", "old1", "old2"} {
+				_, err := r.witness.PutObject(t.Context(), r.sb.Bucket(), r.prefix+key, strings.NewReader("a"), 1, minio.PutObjectOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			e := r.sync(c.code, dir, "--delete", "--max-delete", "100%", "--patience", "2s")
+			if got := r.stored(); !slices.Contains(got, "old1") || !slices.Contains(got, "old2") || !slices.Contains(got, "a") {
+				t.Errorf("left: %q\n%s", got, e.err)
+			}
+			if !strings.Contains(e.err, c.says) {
+				t.Errorf("it does not say %q:\n%s", c.says, e.err)
+			}
+		})
+	}
+}
+
+// A run that is stopped before its end deletes nothing, neither by a signal nor
+// by --max-duration; the next one does. While it runs, another leaves at once.
+func TestSyncStoppedDeletesNothing(t *testing.T) {
+	t.Parallel()
+	dir := slowFiles.write(t)
+	r := newRig(t, "-rate", "4MB").withToken()
+	if _, err := r.witness.PutObject(t.Context(), r.sb.Bucket(), r.prefix+"old", strings.NewReader("a"), 1, minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--delete", "--max-delete", "1", "--part-size", "5MiB"}
+	r.sync(exitStopped, dir, append(args, "--max-duration", "1s")...)
+	p := r.start(append(append([]string{"sync"}, args...), dir, r.dest)...)
+	until(t, "run.json", func() bool {
+		found, _ := filepath.Glob(filepath.Join(r.state, "jobs", "*", "run.json"))
+		return len(found) == 1
+	})
+	if e := r.sync(exitBusy, dir, "--quiet"); e.out != "" || !strings.Contains(e.err, "held by process") {
+		t.Errorf("the second says %q%q", e.out, e.err)
+	}
+	p.signal(syscall.SIGINT)
+	if e := p.wait(); e.code != exitSignal+int(syscall.SIGINT) {
+		t.Errorf("exit %d\n%s", e.code, e.err)
+	}
+	if got := r.stored(); !slices.Contains(got, "old") {
+		t.Errorf("left: %q", got)
+	}
+	r.sync(exitDone, dir, args...)
+	if got := r.stored(); slices.Contains(got, "old") {
+		t.Errorf("left: %q", got)
+	}
+}
