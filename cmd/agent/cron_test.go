@@ -60,7 +60,7 @@ func (j *cronJob) script(t *testing.T, name, text string) string {
 // install is the command that writes the schedule.
 func (j *cronJob) install(minAge time.Duration) []string {
 	return []string{"schedule", "install", "growing", "--yes", "--crontab", "--cron", "* * * * *", "--",
-		"upload", "--min-age", minAge.String(), "--part-size", "5MiB", j.dir, j.r.dest}
+		"sync", "--min-age", minAge.String(), "--part-size", "5MiB", j.dir, j.r.dest}
 }
 
 // cronRun is one run of the line.
