@@ -241,7 +241,7 @@ func (l *listing) empty() bool { return l.end && l.n == 0 && !l.off && l.o.Mark.
 // drain reads the rest of the listing for what is surplus in it.
 func (l *listing) drain() error {
 	if l.o.Surplus == nil || l.off || l.ctx.Err() != nil || l.o.Surplus.Files() == 0 {
-		return nil
+		return nil //nolint:nilerr // the end of ctx is the scan's to tell
 	}
 	if l.next == nil {
 		l.open("")

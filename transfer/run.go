@@ -239,7 +239,7 @@ func (r *runner) take(ctx context.Context, s Step) {
 	}
 	r.closeZarr(ctx, s.Item.Key)
 	if s.Action == Skip {
-		if !s.Known {
+		if !s.Known && s.Fetch == nil {
 			r.low.block() // without a record the listing has to tell again
 		}
 		r.low.pass(s.Item.Key)

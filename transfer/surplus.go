@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -133,6 +132,9 @@ func (u *Surplus) add(obj Object) error {
 		u.doubt("the source could not be looked at: " + err.Error())
 		why = "not to be looked at"
 	}
+	if why == inOtherForm {
+		return nil
+	}
 	if why != "" {
 		if _, known := u.kept[why]; !known && len(u.kept) >= MaxReasons-1 {
 			why = OtherReasons
@@ -181,15 +183,28 @@ func (u *Surplus) keep(key string) (why string, _ error) {
 			return why, nil
 		}
 	}
-	here, err := u.here(name, strings.HasSuffix(rel, "/"))
-	if err == nil && !here && !isASCII(name) {
-		here, err = u.looksHere(u.o.Source.Path, strings.Split(name, "/"))
-	}
-	if here {
-		why = "here, but not taken"
+	marker := strings.HasSuffix(rel, "/")
+	here, err := u.here(name, marker)
+	switch {
+	case err != nil:
+	case isASCII(name) && here:
+		why = notTaken
+	case isASCII(name):
+	case here:
+		why = inOtherForm
+	default:
+		if here, err = u.looksHere(u.o.Source.Path, strings.Split(name, "/")); here {
+			why = inOtherForm
+		}
 	}
 	return why, err
 }
+
+const (
+	notTaken = "here, but not taken"
+	// inOtherForm is nothing to speak of: the file is stored, by that name.
+	inOtherForm = "here, perhaps in another form of Unicode"
+)
 
 func (u *Surplus) junk(rel string) string {
 	if u.o.AllFiles {
@@ -277,6 +292,3 @@ func (u *Surplus) readNames(dir string) error {
 	}
 	return nil
 }
-
-// String says how much it is.
-func (u *Surplus) String() string { return fmt.Sprintf("%d of %d objects", u.n, u.all) }

@@ -163,5 +163,5 @@ func connectAs(ctx context.Context, sh shelf, s std, command []string) (*connect
 	if len(args) == 0 || cmd.Flag("endpoint") == nil {
 		return nil, nil
 	}
-	return connect(ctx, o, args[len(args)-1], 4)
+	return connect(ctx, o, args[remoteArg(cmd, args)], 4)
 }

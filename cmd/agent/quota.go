@@ -34,11 +34,10 @@ func (q *quota) Set(s string) error {
 func (q *quota) String() string { return q.text }
 func (q *quota) Type() string   { return "N|N%" }
 
-// allows reports whether n of all may go. Of a share it is never less than one
-// whole: rounded down.
+// allows reports whether n of all may go.
 func (q *quota) allows(n, all int64) bool {
 	if strings.HasSuffix(q.text, "%") {
-		return float64(n) <= q.percent/100*float64(all)
+		return float64(n)*100 <= q.percent*float64(all)
 	}
 	return n <= q.count
 }

@@ -305,7 +305,7 @@ func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 				}
 				all[i].value, all[i].raw = path, []string{"--" + w.flag + "=" + path}
 			}
-		case w.plain() && (i != last || cmd.Name() != "upload"):
+		case w.plain() && cmd.Name() != "sync" && (i != last || cmd.Name() != "upload"):
 			_, err := os.Stat(w.value)
 			if err != nil && cmd.Name() == "upload" {
 				return nil, &dest.Mistake{Msg: fmt.Sprintf("source %s: %v", w.value, errors.Unwrap(err)), Hint: "sources come first, the destination last"}
@@ -313,17 +313,28 @@ func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 			if err != nil {
 				continue // an id, or a destination
 			}
-			path, err := filepath.Abs(w.value)
-			if err != nil {
+			if err := all[i].makeAbsolute(); err != nil {
 				return nil, err
 			}
-			if strings.HasSuffix(w.value, "/") && path != "/" {
-				path += "/"
-			}
-			all[i].value, all[i].raw = path, []string{path}
 		}
 	}
+	if cmd.Name() == "sync" {
+		return all, absoluteSides(all)
+	}
 	return all, nil
+}
+
+// makeAbsolute does so with an argument that is a path.
+func (w *word) makeAbsolute() error {
+	path, err := filepath.Abs(w.value)
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(w.value, "/") && path != "/" {
+		path += "/"
+	}
+	w.value, w.raw = path, []string{path}
+	return nil
 }
 
 // line is the command for a shell.

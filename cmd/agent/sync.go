@@ -56,11 +56,34 @@ func syncCommand(name string, s std) *cobra.Command {
 		Use:   "sync DIR DEST | sync DEST DIR",
 		Short: "Make a destination, or a directory, like the other",
 		Long: `Makes DEST, which is workspace/path or s3://bucket/key, like the directory DIR;
-or DIR like DEST, where that comes first. Only what changed is moved.
+or DIR like DEST, where that comes first. Only what changed is moved. A side is
+known by how it is written (./x, /x, s3://x, NAME:x), or is a directory here;
+what could be both is refused: write ./x or s3://x.
+
+Towards the store a file is sent if it is not stored, or if size, time or inode
+are not as this job's journal has them and its bytes differ, or if the object is
+not the one that the journal has. Without a record an object of the same size is
+taken for the file, unless the file is newer. --checksum reads every file and
+compares its bytes, --size-only compares nothing but sizes. Upload and sync of
+the same pair share a journal.
+
+--delete deletes what the source does not have, after all else. It deletes
+nothing if anything could not be read, sent or listed, if the source is empty,
+if the run is stopped, or if more than --max-delete would go; then it says so
+and ends with 1. What filters, --min-age and the like leave out is left alone
+on the other side, too. --dry-run shows each deletion.
+
+All rules: docs/sync.md.
 
 ` + exitHelp,
 		Example: fmt.Sprintf(`  %[1]s sync ./archive my-workspace/archive
-  %[1]s sync --dry-run ./archive my-workspace/archive`, name),
+  %[1]s sync --dry-run --delete ./archive my-workspace/archive
+  %[1]s sync --delete --max-delete 500 --exclude '*.tmp' ./archive my-workspace/archive
+  %[1]s sync s3://my-bucket/netcdf/ ./netcdf
+  # in a crontab; a run that is still going is left alone (exit code 75):
+  */15 * * * * %[1]s sync --quiet --min-age 5m --wait-credentials 10m /data/archive s3://workspaces-eodhp/my-workspace/archive
+  # or let it be written:
+  %[1]s schedule install archive --every 15m -- sync ./archive my-workspace/archive`, name),
 		// Before NAME:path is replaced: afterwards nothing tells that it was one.
 		Args: func(_ *cobra.Command, args []string) error {
 			o.written = slices.Clone(args)

@@ -65,7 +65,7 @@ func (s *session) deleteSurplus(ctx context.Context, complete bool, ran error) e
 		return err
 	}
 	if u.Later() {
-		s.notice(fmt.Sprintf("%s are left to a later run, which deletes them: so is something of a Zarr store", surplusObjects(u)))
+		s.notice("deleting is left to a later run, as something of a Zarr store is: " + surplusObjects(u))
 		return nil
 	}
 	res, err := transfer.Prune(ctx, u, s.store, s.records(), transfer.PruneOptions{
