@@ -11,7 +11,8 @@ import (
 )
 
 // TestLongSyncUnchanged proves what a sync costs where nothing has changed: one
-// listing of 1,000 keys a request and nothing else, with a journal and without.
+// listing of 1,000 keys a request and nothing else, with a journal and without, and
+// with --delete.
 func TestLongSyncUnchanged(t *testing.T) {
 	t.Parallel()
 	const files, page = 100_000, 1000
@@ -28,22 +29,22 @@ func TestLongSyncUnchanged(t *testing.T) {
 		}
 	}
 	r := newRig(t).withToken()
-	sync := func(state string) map[string]int {
+	sync := func(args ...string) map[string]int {
 		began, mark := time.Now(), r.mark()
-		e := r.start("sync", "--state-dir", state, dir, r.dest).waitFor(10 * patience)
+		e := r.start(append([]string{"sync", dir, r.dest}, args...)...).waitFor(10 * patience)
 		if e.code != 0 {
 			t.Fatalf("exit %d\n%s", e.code, e.err)
 		}
 		did := ops(r.requests(mark))
-		t.Logf("%v: %v", time.Since(began).Round(time.Millisecond), did)
+		t.Logf("%q: %v, %v", args, time.Since(began).Round(time.Millisecond), did)
 		return did
 	}
-	if did := sync(r.state); did["PutObject"] != files {
+	if did := sync(); did["PutObject"] != files {
 		t.Fatalf("%d files of %d were sent", did["PutObject"], files)
 	}
-	for _, state := range []string{r.state, filepath.Join(r.home, "without-journal")} {
-		if did := sync(state); len(did) != 1 || did["ListObjectsV2"] == 0 || did["ListObjectsV2"] > files/page {
-			t.Errorf("of %d unchanged files it makes the requests %v", files, did)
+	for _, args := range [][]string{nil, {"--delete"}, {"--state-dir", filepath.Join(r.home, "without-journal")}} {
+		if did := sync(args...); len(did) != 1 || did["ListObjectsV2"] == 0 || did["ListObjectsV2"] > files/page {
+			t.Errorf("%q: of %d unchanged files it makes the requests %v", args, files, did)
 		}
 	}
 }
