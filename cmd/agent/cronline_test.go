@@ -16,7 +16,6 @@ import (
 // over a directory that grows meanwhile. Runs overlap, and one is killed: each
 // file arrives, once, and no two runs work at a time.
 func TestLongCronLine(t *testing.T) {
-	t.Parallel()
 	const minAge = 2 * time.Second
 	j := newCronJob(t, "4MB")
 	line := j.lineOf(t, minAge)
