@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install man demo test test-long lint vet bench clean
+.PHONY: build install man demo test test-long test-cron lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -36,19 +36,25 @@ test:
 	go test -race -timeout 20m ./...
 	$(SANDBOX) go test -race -timeout 5m ./...
 
-# Kills of the plain binary, long runs, other clients (awscli, s3cmd) as
-# witnesses, and what takes memory or time to measure. One package at a time:
+# Kills of the plain binary, long runs, other clients (awscli, s3cmd, boto3) and
+# another store (Ceph) as witnesses, and what takes memory or time to measure. One package at a time:
 # the kills count what was not yet on disk, and 100,000 new files beside them
 # make every sync slow.
 test-long:
 	go test -tags long -p 1 -timeout 40m -count=1 -parallel 8 -run 'Long' ./cmd/... ./transfer/... ./bench/...
+
+# A crontab line every minute for ten minutes, by cron itself: as root, with
+# Debian's package cron. It is idle most of the time and touches no crontab of
+# this machine.
+test-cron:
+	go test -tags cron -timeout 20m -count=1 -v -run TestCronDaemon ./cmd/agent
 
 # CPU, memory and size figures, as docs/performance.md has them.
 bench: build
 	go run ./bench -agent bin/agent
 
 vet:
-	go vet -tags long,man ./...
+	go vet -tags long,cron,man ./...
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
 	$(SANDBOX) go vet ./...
