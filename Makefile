@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install man demo test test-long test-cron lint vet bench clean
+.PHONY: build install man demo test test-long test-cron minio lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -48,6 +48,11 @@ test-long:
 # this machine.
 test-cron:
 	go test -tags cron -timeout 20m -count=1 -v -run TestCronDaemon ./cmd/agent
+
+# Another store for the tests, where Go's module proxy hands it out.
+MINIO = v0.0.0-20250907161309-07c3a429bfed
+minio:
+	GOBIN=$(CURDIR)/bin go install github.com/minio/minio@$(MINIO)
 
 # CPU, memory and size figures, as docs/performance.md has them.
 bench: build

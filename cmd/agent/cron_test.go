@@ -30,14 +30,15 @@ type cronJob struct {
 	dir   string // that it keeps a copy of
 	home  string // of whatever the test writes
 	log   string // of the runs
-	kills []time.Time
-	grace time.Duration // how long before a kill what was taken counts as in flight
+	kills []kill
+	probe *stallProbe
 }
 
 // newCronJob has a user who is logged in, and nothing of whose shell cron has.
 func newCronJob(t *testing.T, rate string) *cronJob {
 	t.Helper()
-	j := &cronJob{r: newRig(t, "-rate", rate), home: t.TempDir(), grace: durable}
+	j := &cronJob{r: newRig(t, "-rate", rate), home: t.TempDir(), probe: probeStalls(t)}
+	t.Cleanup(j.probe.stop)
 	j.r.login(j.r.sb.Env["AGENT_SANDBOX_API"])
 	j.dir, j.log = filepath.Join(j.home, "it's 100% growing"), filepath.Join(j.home, "runs")
 	if err := os.Mkdir(j.dir, 0o700); err != nil {
@@ -111,6 +112,7 @@ func (j *cronJob) killOne(t *testing.T, within time.Duration) bool {
 	if j.holder() != pid || syscall.Kill(pid, syscall.SIGKILL) != nil {
 		return false
 	}
+	k := j.probe.kill(at)
 	until(t, "the killed run's end", func() bool { return syscall.Kill(pid, 0) != nil })
 	killed := func() bool {
 		return slices.ContainsFunc(j.runs(t), func(c cronRun) bool { return c.code == 137 })
@@ -119,7 +121,7 @@ func (j *cronJob) killOne(t *testing.T, within time.Duration) bool {
 		return killed() || slices.ContainsFunc(j.runs(t), func(c cronRun) bool { return c.ended.After(at) && c.code != 75 })
 	})
 	if killed() {
-		j.kills = append(j.kills, at)
+		j.kills = append(j.kills, k)
 	}
 	return killed()
 }
@@ -180,7 +182,7 @@ func (j *cronJob) sentOnce(t *testing.T, all []platform.Request) (sends, again i
 		again += len(of) - 1
 		for _, q := range of[:len(of)-1] {
 			k, ok := firstAfter(j.kills, q.Start)
-			if !ok || q.Time.Before(k.Add(-j.grace)) {
+			if !ok || q.Time.Before(k.at.Add(-k.safe)) {
 				t.Errorf("sent, and later sent again: %s", describe(q))
 			}
 		}
@@ -203,8 +205,8 @@ func (j *cronJob) noOverlap(t *testing.T, all []platform.Request) {
 			s.from = q.Start
 		}
 		to := q.Time
-		if k, ok := firstAfter(j.kills, q.Start); ok && to.After(k) {
-			to = k // the server speaks to nobody
+		if k, ok := firstAfter(j.kills, q.Start); ok && to.After(k.at) {
+			to = k.at // the server speaks to nobody
 		}
 		if to.After(s.to) {
 			s.to = to

@@ -104,6 +104,16 @@ func TestLongWitnesses(t *testing.T) {
 // where all of them must be.
 func other(t *testing.T, env []string, names ...string) string {
 	t.Helper()
+	out, err := another(t, env, names...)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", names[1], err, out)
+	}
+	return out
+}
+
+// another is other where a failure is no end yet.
+func another(t *testing.T, env []string, names ...string) (string, error) {
+	t.Helper()
 	path, err := exec.LookPath(names[0])
 	if err != nil {
 		path, err = exec.LookPath(names[1])
@@ -117,10 +127,7 @@ func other(t *testing.T, env []string, names ...string) string {
 	cmd := exec.Command(path, names[2:]...)
 	cmd.Env = env
 	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", names[1], err, out)
-	}
-	return string(out)
+	return string(out), err
 }
 
 // sameFiles checks that dir has exactly the files of want.
