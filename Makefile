@@ -52,7 +52,7 @@ test-cron:
 # Another store for the tests, where Go's module proxy hands it out.
 MINIO = v0.0.0-20250907161309-07c3a429bfed
 minio:
-	GOBIN=$(CURDIR)/bin go install github.com/minio/minio@$(MINIO)
+	GOBIN=$(CURDIR)/bin/stores go install github.com/minio/minio@$(MINIO)
 
 # CPU, memory and size figures, as docs/performance.md has them.
 bench: build

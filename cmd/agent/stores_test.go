@@ -48,7 +48,7 @@ func needed(t *testing.T, name string) string {
 	return path
 }
 
-// minioShop is MinIO. 'make minio' builds bin/minio, where Go's proxy hands it out: it
+// minioShop is MinIO. 'make minio' builds bin/stores/minio, where Go's proxy hands it out: it
 // does not always, so even CI may have to do without.
 func minioShop(t *testing.T) *shop {
 	path, err := exec.LookPath("minio")
