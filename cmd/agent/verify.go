@@ -283,7 +283,7 @@ func (v *verifying) found(f transfer.Finding) {
 		why = v.redact.String(why)
 	}
 	if v.o.json {
-		line := differenceLine{Type: "difference", Time: time.Now().UTC(), What: f.Verdict.String(), Key: f.Key, Path: f.Path, How: f.How, Error: why}
+		line := differenceLine{Type: "difference", Time: time.Now().UTC().Truncate(time.Millisecond), What: f.Verdict.String(), Key: f.Key, Path: f.Path, How: f.How, Error: why}
 		if f.Verdict != transfer.Extra && f.Err == nil {
 			line.Size = &f.Size
 		}
@@ -332,7 +332,7 @@ type endLine struct {
 func (v *verifying) sum(err error) {
 	c := &v.counts
 	if v.o.json {
-		_ = encodeLine(v.out, endLine{"end", time.Now().UTC(), err == nil, c[transfer.Same], v.bytes, c[transfer.Missing], c[transfer.Extra],
+		_ = encodeLine(v.out, endLine{"end", time.Now().UTC().Truncate(time.Millisecond), err == nil, c[transfer.Same], v.bytes, c[transfer.Missing], c[transfer.Extra],
 			c[transfer.OtherSize], c[transfer.OtherContent], c[transfer.Unverifiable], c[transfer.Undecided], v.ignored}) // Flush tells
 		return
 	}
