@@ -26,7 +26,7 @@ type PruneOptions struct {
 type Pruned struct {
 	Deleted, Failed int64
 	Came            int64 // have come into the source since, and stay
-	Left            int64 // were not tried, because Zarr metadata could not be deleted
+	Left            int64 // were not tried, because Zarr metadata stay
 }
 
 // notInSource is why something is deleted.
@@ -55,7 +55,7 @@ func Prune(ctx context.Context, u *Surplus, store Deleter, j Journal, o PruneOpt
 			return p.res, err
 		}
 	}
-	if p.res.Failed > 0 {
+	if p.res.Failed > 0 || p.res.Came > 0 {
 		p.res.Left = u.rest.n
 		return p.res, nil
 	}
