@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -15,28 +14,13 @@ import (
 )
 
 // collectSurplus begins to collect what --delete is about. end is to be called.
-func (s *session) collectSurplus() (end func(), _ error) {
-	if s.sync == nil || !s.sync.delete || s.down != nil {
-		return func() {}, nil
+func (s *session) collectSurplus() (end func()) {
+	if !s.sweeps() || s.down != nil {
+		return func() {}
 	}
-	dir := s.dir
-	if s.o.dryRun {
-		var err error
-		if dir, err = os.MkdirTemp("", program+"-"); err != nil { // it leaves no trace
-			return nil, fmt.Errorf("%w: %w", transfer.ErrLocal, err)
-		}
-	}
-	o := transfer.SurplusOptions{Source: s.files[0], AllFiles: s.o.allFiles, Dir: dir}
-	if s.take.rules.Excludes() {
-		o.LeaveOut = s.take.leaveOut
-	}
+	o := transfer.SurplusOptions{Source: s.files[0], AllFiles: s.o.allFiles, LeaveOut: s.take.taken().LeaveOut, Dir: s.listDir()}
 	s.surplus = transfer.NewSurplus(o)
-	return func() {
-		s.surplus.Close()
-		if s.o.dryRun {
-			_ = os.Remove(dir)
-		}
-	}, nil
+	return s.surplus.Close
 }
 
 // keptError is a --delete that deletes nothing.
