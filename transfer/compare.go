@@ -29,6 +29,7 @@ func (s *Step) judge(rec Record, known bool, obj Object, stored, listed bool, by
 	case !known && !stored:
 	case by == BySize && stored && obj.Size == size:
 		s.Action, s.Reason = Skip, "of the same size"
+		s.Foreign = known && (obj.Size != rec.Stat.Size || !sameETag(obj.ETag, rec.ETag))
 	case !known && obj.Size == size && by == ByTime && s.Item.Stat.MTime <= obj.Modified.UnixNano():
 		s.Action, s.Reason = Skip, "of the same size, and not newer than what is stored"
 	case !known && obj.Size == size:

@@ -31,6 +31,7 @@ type fetching struct {
 	taken    transfer.Taken
 	compare  transfer.Compare
 	names    *transfer.NameList
+	before   func() // is called before anything is deleted
 }
 
 func newFetching(t *testing.T) *fetching {

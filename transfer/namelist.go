@@ -33,8 +33,11 @@ func NewNameList(dir string) (*NameList, error) {
 	return &NameList{file: f, gone: gone, w: bufio.NewWriterSize(f, 64<<10)}, nil
 }
 
-// Close removes the list.
+// Close removes the list. No list has none, as it has no names.
 func (l *NameList) Close() error {
+	if l == nil {
+		return nil
+	}
 	err := l.file.Close()
 	if !l.gone {
 		err = errors.Join(err, os.Remove(l.file.Name()))
@@ -43,7 +46,12 @@ func (l *NameList) Close() error {
 }
 
 // Len is how many names there are.
-func (l *NameList) Len() int64 { return l.n }
+func (l *NameList) Len() int64 {
+	if l == nil {
+		return 0
+	}
+	return l.n
+}
 
 // add appends a name, which is not less than the one before. An error is kept
 // for all.
@@ -74,6 +82,9 @@ func (l *NameList) add(name string, number uint64) {
 // having written them too.
 func (l *NameList) all() iter.Seq2[named, error] {
 	return func(yield func(named, error) bool) {
+		if l == nil {
+			return
+		}
 		if err := errors.Join(l.err, l.w.Flush()); err != nil {
 			yield(named{}, l.local(err))
 			return

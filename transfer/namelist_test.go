@@ -48,6 +48,17 @@ func FuzzNameList(f *testing.F) {
 	})
 }
 
+// TestNoNameList proves that none is one without names.
+func TestNoNameList(t *testing.T) {
+	var l *NameList
+	for n := range l.all() {
+		t.Errorf("%v", n)
+	}
+	if err := l.Close(); err != nil || l.Len() != 0 {
+		t.Errorf("%d, %v", l.Len(), err)
+	}
+}
+
 // TestNameListFails proves that names out of order, and a disk that takes no more,
 // are told when the list is read.
 func TestNameListFails(t *testing.T) {

@@ -26,7 +26,7 @@ type PruneOptions struct {
 type Pruned struct {
 	Deleted, Failed int64
 	Came            int64 // have come into the source since, and stay
-	Left            int64 // were not tried, because Zarr metadata could not be deleted
+	Left            int64 // were not tried, because Zarr metadata stay
 }
 
 // notInSource is why something is deleted.
@@ -36,7 +36,7 @@ const notInSource = "not in the source"
 // may is decided before, by Doubt and by whoever counts.
 //
 // Zarr metadata goes first, that of outer groups before that of inner ones, and
-// all else only when all of it is gone: a reader takes a store that has metadata
+// all else only when all of it is gone: where some stays, so does the rest. A reader takes a store that has metadata
 // and lacks chunks for one that is full of fill values. Just before a key is
 // deleted the source is looked at once more.
 func Prune(ctx context.Context, u *Surplus, store Deleter, j Journal, o PruneOptions) (Pruned, error) {
@@ -44,24 +44,20 @@ func Prune(ctx context.Context, u *Surplus, store Deleter, j Journal, o PruneOpt
 		o.Batch = 1000
 	}
 	p := pruner{o: o, u: u, store: store, journal: j}
-	for depth := u.depths[0]; depth <= u.depths[1] && u.meta.n > 0; depth++ {
-		err := u.meta.each(func(key string, size int64) error {
-			if strings.Count(key, "/") != depth {
-				return nil
-			}
-			return p.take(ctx, key, size)
-		})
-		if err = p.end(ctx, err); err != nil {
+	for depth := u.depths[0]; depth <= u.depths[1]; depth++ {
+		if err := p.all(ctx, u.meta, depth); err != nil {
 			return p.res, err
 		}
 	}
-	if p.res.Failed > 0 {
-		p.res.Left = u.rest.n
+	if p.res.Failed > 0 || p.res.Came > 0 {
+		p.res.Left = u.rest.Len()
 		return p.res, nil
 	}
-	err := u.rest.each(func(key string, size int64) error { return p.take(ctx, key, size) })
-	return p.res, p.end(ctx, err)
+	err := p.all(ctx, u.rest, anyDepth)
+	return p.res, err
 }
+
+const anyDepth = -1
 
 type pruner struct {
 	o       PruneOptions
@@ -71,6 +67,19 @@ type pruner struct {
 	batch   []string
 	sizes   []int64
 	res     Pruned
+}
+
+// all deletes the keys of a list that lie so deep.
+func (p *pruner) all(ctx context.Context, list *NameList, depth int) error {
+	for n, err := range list.all() {
+		if err == nil && (depth == anyDepth || strings.Count(n.name, "/") == depth) {
+			err = p.take(ctx, n.name, int64(n.number)) //nolint:gosec // it was a size
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return p.flush(ctx)
 }
 
 // take deletes key, as soon as there are enough of them for a request.
@@ -84,18 +93,6 @@ func (p *pruner) take(ctx context.Context, key string, size int64) error {
 		return nil
 	}
 	return p.flush(ctx)
-}
-
-// end deletes what is left of a round.
-func (p *pruner) end(ctx context.Context, err error) error {
-	if err == nil {
-		return p.flush(ctx)
-	}
-	var e *Error
-	if errors.As(err, &e) || ctx.Err() != nil || errors.Is(err, ErrStopped) {
-		return err
-	}
-	return &Error{Op: "read", Path: p.u.rest.path, Err: errors.Join(ErrLocal, err)}
 }
 
 func (p *pruner) flush(ctx context.Context) error {

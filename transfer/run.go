@@ -247,8 +247,8 @@ func (r *runner) take(ctx context.Context, s Step) {
 		r.closeZarr(ctx, s.Item.Key)
 	}
 	if s.Action == Skip {
-		if !s.Known && s.Fetch == nil {
-			r.low.block() // without a record the listing has to tell again
+		if (!s.Known || s.Foreign) && s.Fetch == nil {
+			r.low.block() // without a record of that object the listing has to tell again
 		}
 		r.low.pass(s.Item.Key)
 		e.Kind, e.Text = There, s.Reason

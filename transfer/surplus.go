@@ -18,7 +18,7 @@ type SurplusOptions struct {
 	Source   Source                  // the only one, a directory
 	LeaveOut func(key string) string // the scan's rule: what it leaves out is not for a sync to judge; nil for none
 	AllFiles bool                    // likewise of what systems and tools drop into directories
-	Dir      string                  // where the keys are kept meanwhile: they may be millions
+	Dir      string                  // where the keys are kept meanwhile, which may be millions; "" for the system's place
 }
 
 // Surplus collects, while a plan is made, the objects below a destination that
@@ -39,7 +39,7 @@ type Surplus struct {
 	later      bool   // of a Zarr store something is left to a later run
 	kept       map[string]int
 	examples   []string
-	meta, rest spool // Zarr metadata, and all else; in key order
+	meta, rest *NameList // Zarr metadata, and all else, with their sizes; nil for none
 	depths     [2]int
 
 	dir   string // names below it, by their composed form
@@ -48,16 +48,13 @@ type Surplus struct {
 
 // NewSurplus returns a Surplus that holds nothing yet. Close it.
 func NewSurplus(o SurplusOptions) *Surplus {
-	return &Surplus{o: o, kept: map[string]int{},
-		meta: spool{path: filepath.Join(o.Dir, "surplus-zarr"), prefix: o.Source.Prefix},
-		rest: spool{path: filepath.Join(o.Dir, "surplus"), prefix: o.Source.Prefix}}
+	return &Surplus{o: o, kept: map[string]int{}}
 }
 
 // Close removes what was kept on disk.
 func (u *Surplus) Close() {
 	if u != nil {
-		u.meta.close()
-		u.rest.close()
+		_, _ = u.meta.Close(), u.rest.Close() // they are temporary files
 	}
 }
 
@@ -151,14 +148,17 @@ func (u *Surplus) add(obj Object) error {
 	if scanIsZarrMeta(path.Base(obj.Key)) {
 		to = &u.meta
 		depth := strings.Count(obj.Key, "/")
-		if u.meta.n == 0 {
+		if u.meta.Len() == 0 {
 			u.depths = [2]int{depth, depth}
 		}
 		u.depths = [2]int{min(u.depths[0], depth), max(u.depths[1], depth)}
 	}
-	if err := to.add(obj.Key, obj.Size); err != nil {
-		return &Error{Op: "note", Key: obj.Key, Err: errors.Join(ErrLocal, err)}
+	if *to == nil {
+		if *to, err = NewNameList(u.o.Dir); err != nil {
+			return err
+		}
 	}
+	(*to).add(obj.Key, uint64(obj.Size)) //nolint:gosec // sizes are not negative
 	return nil
 }
 

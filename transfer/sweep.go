@@ -42,7 +42,7 @@ type SweepOptions struct {
 // as that. Nothing is deleted through a symbolic link, or before it is known how
 // much there is to be deleted: where that is not allowed the error is *TooMany.
 // A file that can't be deleted is told by its event; failed counts them. Metadata
-// of Zarr stores go first: where some can't be deleted, nothing else is.
+// of Zarr stores go first: where some stay, so does all else.
 func Sweep(ctx context.Context, t *Target, names *NameList, o SweepOptions) (failed int, _ error) {
 	if names.Len() == 0 {
 		return 0, &Error{Op: "list", Key: o.Prefix, Err: ErrEmpty}
@@ -228,6 +228,7 @@ type sweptDir struct {
 // only when they are gone. A reader takes a store that has metadata and lacks
 // chunks for one that is full of fill values.
 func (s *sweep) delete(surplus *NameList) error {
+	stays := false
 	for n, err := range surplus.all() {
 		if err == nil {
 			err = s.ended()
@@ -236,10 +237,10 @@ func (s *sweep) delete(surplus *NameList) error {
 			return err
 		}
 		if scanIsZarrMeta(path.Base(n.name)) && !strings.HasSuffix(n.name, "/") {
-			s.file(n.name, int64(n.number)) //nolint:gosec // it was a size
+			stays = !s.file(n.name, int64(n.number)) || stays //nolint:gosec // it was a size
 		}
 	}
-	if s.failed > 0 {
+	if stays {
 		return nil
 	}
 	for n, err := range surplus.all() {
@@ -291,15 +292,16 @@ func (s *sweep) leave(name string) {
 	}
 }
 
-// file deletes one file or link.
-func (s *sweep) file(name string, size int64) {
+// file deletes one file or link, and reports whether it is gone. One that changed
+// since it was found stays: nobody meant to lose what was written there.
+func (s *sweep) file(name string, size int64) (gone bool) {
 	e := Event{Kind: Deleted, Key: s.o.Prefix + name, Path: s.t.Path(name), Bytes: size, Text: "not in the store"}
 	if s.o.DryRun {
 		e.Kind, e.Action = Planned, Delete
 		s.o.Event(e)
-		return
+		return true
 	}
-	err := s.remove(name)
+	err := s.remove(name, size)
 	if err == nil && s.o.Journal != nil {
 		if jerr := s.o.Journal.Forget(name); jerr != nil {
 			err = errors.Join(ErrLocal, jerr)
@@ -307,7 +309,10 @@ func (s *sweep) file(name string, size int64) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return
+		return true
+	case errors.Is(err, ErrChanged):
+		s.o.Event(Event{Kind: Notice, Key: e.Key, Path: e.Path, Text: "has changed meanwhile, and is kept"})
+		return false
 	case err != nil:
 		s.failed++
 		e.Kind, e.Text, e.Err = Failed, "", &Error{Op: "delete", Key: e.Key, Path: e.Path, Err: plain(err)}
@@ -316,9 +321,10 @@ func (s *sweep) file(name string, size int64) {
 	if err == nil {
 		s.lessen()
 	}
+	return err == nil
 }
 
-func (s *sweep) remove(name string) error {
+func (s *sweep) remove(name string, size int64) error {
 	if err := s.t.straight(strings.TrimSuffix(dirOf(name), "/")); err != nil {
 		return err
 	}
@@ -326,7 +332,7 @@ func (s *sweep) remove(name string) error {
 	if err != nil {
 		return err
 	}
-	if !sweepable(fi) {
+	if !sweepable(fi) || fi.Mode().IsRegular() && fi.Size() != size {
 		return ErrChanged
 	}
 	return s.t.root.Remove(name)

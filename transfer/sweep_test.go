@@ -49,6 +49,10 @@ func (f *fetching) sync(t *testing.T, o transfer.SweepOptions) (deleted []string
 			deleted = append(deleted, strings.TrimPrefix(e.Key, "p/"))
 		}
 	}
+	if f.before != nil {
+		allow := o.Allow
+		o.Allow = func(n, all int64) bool { f.before(); return allow(n, all) }
+	}
 	_, err = transfer.Sweep(t.Context(), target, names, o)
 	if left, _ := os.ReadDir(o.Dir); len(left) > 0 {
 		t.Errorf("%v is left of the lists", left)
@@ -131,6 +135,23 @@ func TestSweep(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(outside, "precious")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSweepKeepsWhatChanged proves that what somebody writes between the look and
+// the deletion stays, and the chunks of metadata that do.
+func TestSweepKeepsWhatChanged(t *testing.T) {
+	for name, want := range map[string][]string{"x": {"s.zarr/.zarray", "s.zarr/0", "y"}, "s.zarr/.zarray": nil} {
+		f := newFetching(t)
+		f.store.Set("p/a", nil)
+		for _, n := range []string{"s.zarr/.zarray", "s.zarr/0", "x", "y"} {
+			write(t, f.dir, n, "old", time.Now())
+		}
+		f.before = func() { write(t, f.dir, name, "newer", time.Now()) }
+		deleted, _, err := f.sync(t, transfer.SweepOptions{})
+		if err != nil || !slices.Equal(deleted, want) || f.files(t, f.dir)[name] != "newer" {
+			t.Errorf("%s: %v, %v", name, deleted, err)
+		}
 	}
 }
 

@@ -330,6 +330,39 @@ func TestPruneLooksAgain(t *testing.T) {
 	}
 }
 
+// Metadata that have come back keep their chunks: those that have not come yet
+// are there next time.
+func TestPruneKeepsChunksOfWhatCame(t *testing.T) {
+	f := newSyncing(t, "a")
+	for _, key := range []string{"p/s.zarr/.zarray", "p/s.zarr/0", "p/s.zarr/1"} {
+		f.store.Set(key, nil)
+	}
+	f.before = func() { f.write(t, "s.zarr/.zarray", "") }
+	_, pruned, err := f.run(t)
+	if err != nil || pruned != (transfer.Pruned{Came: 1, Left: 2}) || len(f.store.Gone()) > 0 {
+		t.Errorf("%+v, %v, gone %q", pruned, err, f.store.Gone())
+	}
+}
+
+// An upload goes on from the mark of a sync that compared nothing but sizes: the
+// mark does not pass an object that was replaced by another of the same size.
+func TestMarkAfterSizesAlone(t *testing.T) {
+	f := newSyncing(t, "a", "b", "c")
+	if _, _, err := f.run(t); err != nil {
+		t.Fatal(err)
+	}
+	f.store.Set("p/b", []byte("B"))
+	f.write(t, "d", "d")
+	f.fail("Put", "p/d", errors.New("no"))
+	f.by = transfer.BySize
+	if res, _, err := f.run(t); err != nil || res.Failed != 1 || len(f.sent) > 0 {
+		t.Fatalf("%+v, %v, sent %q", res, err, f.sent)
+	}
+	if mark, err := f.j.Mark(); err != nil || mark.All || mark.Merged >= "p/b" {
+		t.Errorf("%+v, %v", mark, err)
+	}
+}
+
 // A reader never finds metadata without chunks: metadata go first, the outer
 // before the inner; and where one of them stays, so do all chunks.
 func TestPruneZarr(t *testing.T) {

@@ -209,11 +209,7 @@ func (s *session) transfer(ctx context.Context) error {
 	if s.down != nil {
 		return s.fetch(ctx)
 	}
-	end, err := s.collectSurplus()
-	if err != nil {
-		return err
-	}
-	defer end()
+	defer s.collectSurplus()()
 	if s.o.dryRun {
 		err := s.plan(ctx)
 		return s.deleteSurplus(ctx, err == nil, err)

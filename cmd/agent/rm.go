@@ -113,8 +113,9 @@ func (r *remover) run(ctx context.Context) error {
 	if done, err := r.agree(ctx); done || err != nil {
 		return err
 	}
+	r.distrust(ctx, r.dest.Prefix, "", func(string, ...any) {}) // who is killed meanwhile can tell nobody
 	err := r.remove(ctx)
-	r.distrust(ctx, r.dest.Prefix, "", r.say)
+	r.distrust(context.WithoutCancel(ctx), r.dest.Prefix, "", r.say)
 	if err == nil && r.o.recursive && r.failed == 0 {
 		err = r.lookAgain(ctx)
 	}

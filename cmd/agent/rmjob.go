@@ -99,11 +99,12 @@ func (u *undoer) run(ctx context.Context) error {
 	} else if done, err := u.agree(ctx); done || err != nil {
 		return err
 	}
+	u.distrust(ctx, u.job.Prefix, u.job.ID, func(string, ...any) {}) // who is killed meanwhile can tell nobody
 	err := u.remove(ctx)
 	if err == nil {
 		err = u.forget(nil)
 	}
-	u.distrust(ctx, u.job.Prefix, u.job.ID, u.say)
+	u.distrust(context.WithoutCancel(ctx), u.job.Prefix, u.job.ID, u.say)
 	if ferr := u.db.Flush(context.WithoutCancel(ctx)); err == nil {
 		err = ferr
 	}

@@ -16,8 +16,7 @@ import (
 // syncOptions are the flags of sync, in both directions. What it shares with
 // upload and download means the same there.
 type syncOptions struct {
-	run  uploadOptions
-	down syncDownOptions
+	run uploadOptions
 
 	contents  bool // --checksum: neither times nor the journal are believed, contents are compared
 	sizeOnly  bool
@@ -25,11 +24,11 @@ type syncOptions struct {
 	maxDelete quota
 
 	written []string // the arguments before NAME:path was replaced
+	sending string   // a flag of the command line that only the way to the store has; "" for none
 }
 
 func (o *syncOptions) addFlags(cmd *cobra.Command) {
 	o.run.addFlags(cmd)
-	o.down.addFlags(cmd)
 	o.maxDelete = quota{percent: 10, text: "10%"}
 	f := cmd.Flags()
 	f.BoolVar(&o.contents, "checksum", false, "compare contents instead of times: reads every file and asks for every object")
@@ -89,9 +88,15 @@ All rules: docs/sync.md.
   */15 * * * * %[1]s sync --quiet --min-age 5m --wait-credentials 10m /data/archive s3://workspaces-eodhp/my-workspace/archive
   # or let it be written:
   %[1]s schedule install archive --every 15m -- sync ./archive my-workspace/archive`, name),
-		// Before NAME:path is replaced: afterwards nothing tells that it was one.
-		Args: func(_ *cobra.Command, args []string) error {
+		// Before NAME:path is replaced, and settings are laid under the flags:
+		// afterwards nothing tells them apart.
+		Args: func(cmd *cobra.Command, args []string) error {
 			o.written = slices.Clone(args)
+			for _, flag := range []string{"content-type", "dir-markers", "manifest"} {
+				if cmd.Flags().Changed(flag) {
+					o.sending = flag
+				}
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -15,28 +14,13 @@ import (
 )
 
 // collectSurplus begins to collect what --delete is about. end is to be called.
-func (s *session) collectSurplus() (end func(), _ error) {
-	if s.sync == nil || !s.sync.delete || s.down != nil {
-		return func() {}, nil
+func (s *session) collectSurplus() (end func()) {
+	if !s.sweeps() || s.down != nil {
+		return func() {}
 	}
-	dir := s.dir
-	if s.o.dryRun {
-		var err error
-		if dir, err = os.MkdirTemp("", program+"-"); err != nil { // it leaves no trace
-			return nil, fmt.Errorf("%w: %w", transfer.ErrLocal, err)
-		}
-	}
-	o := transfer.SurplusOptions{Source: s.files[0], AllFiles: s.o.allFiles, Dir: dir}
-	if s.take.rules.Excludes() {
-		o.LeaveOut = s.take.leaveOut
-	}
+	o := transfer.SurplusOptions{Source: s.files[0], AllFiles: s.o.allFiles, LeaveOut: s.take.taken().LeaveOut, Dir: s.listDir()}
 	s.surplus = transfer.NewSurplus(o)
-	return func() {
-		s.surplus.Close()
-		if s.o.dryRun {
-			_ = os.Remove(dir)
-		}
-	}, nil
+	return s.surplus.Close
 }
 
 // keptError is a --delete that deletes nothing.
@@ -68,24 +52,25 @@ func (s *session) deleteSurplus(ctx context.Context, complete bool, ran error) e
 		s.notice("deleting is left to a later run, as something of a Zarr store is: " + surplusObjects(u))
 		return nil
 	}
+	if !s.o.dryRun {
+		// Before the first is gone: who is killed meanwhile can tell nobody.
+		s.distrust(ctx, s.prefix, s.job.ID, func(string, ...any) {})
+	}
 	res, err := transfer.Prune(ctx, u, s.store, s.records(), transfer.PruneOptions{
 		Event: s.event, Stop: s.stopper.stop, Batch: s3store.MaxDelete, DryRun: s.o.dryRun,
 	})
-	if res.Deleted > 0 {
+	if res.Deleted > 0 || err != nil {
 		s.distrust(context.WithoutCancel(ctx), s.prefix, s.job.ID, func(format string, a ...any) {
 			s.notice(strings.TrimPrefix(fmt.Sprintf(format, a...), "note: "))
 		})
 	}
-	switch {
-	case err != nil:
-		return err
-	case res.Failed > 0:
-		if res.Left > 0 {
-			s.notice(fmt.Sprintf("%d more objects were left: they go when the metadata of their Zarr store are gone", res.Left))
-		}
+	if res.Left > 0 {
+		s.notice(fmt.Sprintf("%d more objects were left: they go when the metadata of their Zarr store are gone", res.Left))
+	}
+	if err == nil && res.Failed > 0 {
 		return &shownError{exitFailures}
 	}
-	return nil
+	return err
 }
 
 func surplusObjects(u *transfer.Surplus) string {

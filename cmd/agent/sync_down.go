@@ -8,27 +8,16 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"agent/cmd/internal/dest"
 	"agent/cmd/internal/show"
 	"agent/transfer"
 )
 
-// syncDownOptions are the flags of a sync that only its way down has.
-type syncDownOptions struct{}
-
-func (o *syncDownOptions) addFlags(*cobra.Command) {}
-
 // resolveSyncDown turns arguments and flags of a sync to this machine into a
 // task, or into a mistake. t.down is set.
 func (t *task) resolveSyncDown(ctx context.Context, args []string, o syncOptions) error {
-	for flag, given := range map[string]bool{
-		"content-type": o.run.contentType != "", "dir-markers": o.run.dirMarkers != "", "manifest": o.run.manifest != "",
-	} {
-		if given {
-			return &dest.Mistake{Msg: "--" + flag + " is about what is sent, and here files are fetched", Hint: "leave it out where the directory comes last"}
-		}
+	if o.sending != "" {
+		return &dest.Mistake{Msg: "--" + o.sending + " is about what is sent, and here files are fetched", Hint: "leave it out where the directory comes last"}
 	}
 	d := t.down
 	d.existing = transfer.Replace

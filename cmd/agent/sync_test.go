@@ -120,6 +120,42 @@ func TestSyncDeletesNothingOnAFalseListing(t *testing.T) {
 	}
 }
 
+// Who is killed in the middle of deleting leaves no other job that believes in
+// what is gone: an unfinished one trusts its journal, and would never send it again.
+func TestSyncKilledWhileDeleting(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "-role", "platform").withToken()
+	victim := make(chan *proc, 1)
+	r.through(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			next.ServeHTTP(w, q)
+			if q.Method == http.MethodDelete {
+				p := <-victim
+				_ = p.cmd.Process.Kill() // its end shows below
+				<-p.done
+			}
+		})
+	})
+	other := tree{}.with("x", 1).write(t)
+	if err := os.Symlink("nowhere", filepath.Join(other, "z")); err != nil {
+		t.Fatal(err)
+	}
+	r.upload(exitFailures, other) // it stays unfinished
+	dir := tree{}.with("a", 1).write(t)
+	p := r.start("sync", "--delete", "--max-delete", "1", dir, r.dest)
+	victim <- p
+	if e := p.wait(); e.code != -1 {
+		t.Fatalf("exit %d\n%s", e.code, e.err)
+	}
+	if got := r.stored(); slices.Contains(got, "x") {
+		t.Fatalf("left: %q", got)
+	}
+	r.upload(exitFailures, other)
+	if got := r.stored(); !slices.Contains(got, "x") {
+		t.Errorf("left: %q", got)
+	}
+}
+
 // A run that is stopped before its end deletes nothing, neither by a signal nor
 // by --max-duration; the next one does. While it runs, another leaves at once.
 func TestSyncStoppedDeletesNothing(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"agent/cmd/internal/show"
 	"agent/creds"
 	"agent/journal"
+	"agent/transfer"
 )
 
 // find looks for everything. An error is a reason to remove nothing at all.
@@ -153,10 +154,11 @@ func (u *uninstall) findState(jobs []*jobView) {
 	}
 	if len(entries) > 0 {
 		u.traces = append(u.traces, trace{fmt.Sprintf("%s, with journals and logs: %s, %s", jobCount(len(jobs)), dir, show.Bytes(sizeOnDisk(dir))), func(ctx context.Context) error {
-			var errs []error
+			left := map[string][]transfer.Leftover{}
 			for _, v := range jobs {
-				errs = append(errs, removeLeftovers(v.leftovers(), func(string) {}))
+				left[v.id] = v.leftovers()
 			}
+			var errs []error
 			for _, e := range entries {
 				path := filepath.Join(dir, e.Name())
 				switch {
@@ -164,7 +166,11 @@ func (u *uninstall) findState(jobs []*jobView) {
 				case strings.HasPrefix(e.Name(), "."):
 					errs = append(errs, os.RemoveAll(path))
 				default:
-					errs = append(errs, journal.Erase(ctx, path))
+					err := journal.Erase(ctx, path)
+					if err == nil { // else it may run, and write to them
+						err = removeLeftovers(left[e.Name()], func(string) {})
+					}
+					errs = append(errs, err)
 				}
 			}
 			if err := errors.Join(errs...); err != nil {
