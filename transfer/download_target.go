@@ -38,17 +38,22 @@ type Target struct {
 // tag tells apart what several jobs leave unfinished in one place.
 func OpenTarget(dir, tag string) (*Target, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // the user's umask decides, as everywhere
-		return nil, diskError("mkdir", "", dir, err)
+		return nil, noTarget("mkdir", dir, err)
 	}
 	t := &Target{dir: dir, tag: tag}
 	var err error
 	if t.root, err = os.OpenRoot(dir); err != nil {
-		return nil, diskError("open", "", dir, err)
+		return nil, noTarget("open", dir, err)
 	}
 	if err := t.probe(); err != nil {
-		return nil, errors.Join(&Error{Op: "write", Path: dir, Err: fmt.Errorf("%w: %w", ErrDisk, plain(err))}, t.root.Close())
+		return nil, errors.Join(noTarget("write", dir, err), t.root.Close())
 	}
 	return t, nil
+}
+
+// noTarget is that nothing can be written to dir at all, for whatever reason.
+func noTarget(op, dir string, err error) error {
+	return &Error{Op: op, Path: dir, Err: fmt.Errorf("%w: %w", ErrDisk, plain(err))}
 }
 
 // PeekTarget is for a dry run: it makes nothing.

@@ -20,9 +20,15 @@ var (
 	ErrDamaged     = errors.New("its bytes have not the checksum that the store keeps of them")
 	ErrExists      = errors.New("a file that differs is there already")
 	ErrPath        = errors.New("key cannot be a file name here")
-	ErrDisk        = fmt.Errorf("the disk does not take it: %w", ErrLocal)
+	ErrDisk        = error(diskFault{})                                 // an ErrLocal
 	ErrHeldBack    = errors.New("held back: its store is not complete") // Zarr metadata whose chunks failed
 )
+
+// diskFault is an ErrLocal that says what it is in words of its own.
+type diskFault struct{}
+
+func (diskFault) Error() string { return "the disk does not take it" }
+func (diskFault) Unwrap() error { return ErrLocal }
 
 // Error is what crosses the package boundary: what was done, to which object.
 type Error struct {

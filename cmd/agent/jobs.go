@@ -273,6 +273,8 @@ func (v *jobView) state() (state, why string) {
 		return jobUnfinished, "its journal was lost"
 	case v.last.Exit == exitFailures && v.last.FilesFailed > 0:
 		return jobUnfinished, fmt.Sprintf("%d failed", v.last.FilesFailed)
+	case v.last.Exit == exitFailures && v.last.Error != "": // no file: a --delete that deleted nothing
+		return jobUnfinished, v.last.Error
 	}
 	return jobUnfinished, firstOf(endings[v.last.Exit], fmt.Sprintf("exit code %d", v.last.Exit))
 }

@@ -166,7 +166,8 @@ func TestStates(t *testing.T) {
 		"unfinished no credentials came":  {glance: finished, last: &journal.Outcome{Exit: 4}},
 		"unfinished stopped on purpose":   {last: &journal.Outcome{Exit: 6}},
 		"unfinished 3 failed":             {last: &journal.Outcome{Exit: 1, Sums: journal.Sums{FilesFailed: 3}}},
-		"unfinished exit code 99":         {last: &journal.Outcome{Exit: 99}},
+		"unfinished nothing was deleted: no file was found in /x": {last: &journal.Outcome{Exit: 1, Error: "nothing was deleted: no file was found in /x"}},
+		"unfinished exit code 99":                                 {last: &journal.Outcome{Exit: 99}},
 	} {
 		state, why := v.state()
 		if got := strings.TrimSpace(state + " " + why); got != want {

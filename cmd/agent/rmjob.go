@@ -209,7 +209,8 @@ func unmark(ctx context.Context, dir string, job journal.Job) error {
 		return err
 	}
 	mark, err := db.Mark()
-	if err == nil && mark != (transfer.Mark{}) {
+	// A finished job trusts nothing when it is run again, and it stays finished.
+	if err == nil && !mark.Finished && mark != (transfer.Mark{}) {
 		err = db.SetMark(transfer.Mark{})
 	}
 	return errors.Join(err, db.Close())

@@ -132,6 +132,15 @@ func (t *task) resolveSync(ctx context.Context, args []string, o syncOptions) er
 	if err != nil {
 		return err
 	}
+	remote := 1
+	if way == dest.Down {
+		remote = 0
+	}
+	if o.delete && !named[remote] {
+		if err := dest.MayDelete(args[remote]); err != nil {
+			return err
+		}
+	}
 	if way == dest.Down {
 		t.down, t.checksum = &download{}, transfer.CRC64NVME
 		return t.resolveSyncDown(ctx, args, o)

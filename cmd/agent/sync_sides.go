@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -42,19 +43,30 @@ func remoteArg(cmd *cobra.Command, args []string) int {
 func absoluteSides(all []word) error {
 	var at []int
 	var args []string
+	deletes := false
 	for i, w := range all {
 		if w.plain() {
 			at, args = append(at, i), append(args, w.value)
 		}
+		deletes = deletes || w.flag == "delete" && !slices.Contains(w.raw, "--delete=false")
 	}
 	way, err := syncWay(args)
 	if err != nil {
 		return err
 	}
-	local := at[0]
+	local, remote := at[0], args[1]
 	if way == dest.Down {
-		local = at[1]
-	} else if fi, err := os.Stat(args[0]); err != nil || !fi.IsDir() {
+		local, remote = at[1], args[0]
+	}
+	if _, _, named := config.Cut(remote); deletes && !named {
+		if err := dest.MayDelete(remote); err != nil {
+			return err
+		}
+	}
+	if way == dest.Down {
+		return all[local].makeAbsolute()
+	}
+	if fi, err := os.Stat(args[0]); err != nil || !fi.IsDir() {
 		return &dest.Mistake{Msg: "source " + args[0] + ": there is no such directory", Hint: "is it mounted?"}
 	}
 	return all[local].makeAbsolute()

@@ -14,6 +14,13 @@ import (
 // its success.
 const breakAfter = 8
 
+// After tellAfter and fewFailures people are told, too: a request alone backs
+// off for most of a minute until it has failed breakAfter times.
+const (
+	tellAfter   = 5 * time.Second
+	fewFailures = 4
+)
+
 // health is what all requests together know of the store: whether it answers.
 type health struct {
 	patience, first time.Duration // see Options; patience 0 is without end
@@ -116,7 +123,7 @@ func (h *health) failed(ticket int, f *Fault, event func(transfer.Event)) error 
 	}
 	h.row++
 	h.letNext(ticket)
-	if h.row >= breakAfter && !h.told {
+	if away := now.Sub(h.down) >= tellAfter && h.row >= fewFailures; (away || h.row >= breakAfter) && !h.told {
 		h.told = true
 		event(transfer.Event{Kind: transfer.Waiting, Text: "the store: " + f.Error()})
 	}

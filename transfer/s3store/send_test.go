@@ -97,6 +97,24 @@ func TestExpiredWhileTheCircuitIsOpen(t *testing.T) {
 	})
 }
 
+func TestOneRequestAloneTellsThatTheStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		back := time.Now().Add(20 * time.Second)
+		r.faults.On(0, func(*http.Request) bool { return time.Now().Before(back) }, storetest.Reset(false))
+		var all sync.WaitGroup
+		all.Go(func() { r.mustPut(t, "alone", []byte("body")) })
+		time.Sleep(15 * time.Second)
+		if n, _ := r.told(transfer.Waiting); n != 1 {
+			t.Errorf("told %d times within 15 s", n)
+		}
+		all.Wait()
+		if n, _ := r.told(transfer.Going); n != 1 {
+			t.Errorf("told %d times that it goes on", n)
+		}
+	})
+}
+
 func TestEndedProbeLetsTheNextOneTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(nil)

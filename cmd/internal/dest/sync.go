@@ -29,9 +29,10 @@ const (
 // Direction says which of a sync's two arguments is a directory of this
 // machine. named says of each that it was written NAME:path, and so is a
 // destination. An argument that is surely one or the other settles its
-// neighbour; where neither is, the one that alone is a directory here is local.
-// Whatever else would be a guess, and a guess could delete something: it is a
-// *Mistake.
+// neighbour; where neither is, the one that alone is a directory here is local,
+// and the other has a slash in it: a bare word beside a directory is as likely
+// another directory, with a slip in its name, as all of a workspace. Whatever
+// else would be a guess, and a guess could delete something: it is a *Mistake.
 func Direction(args []string, named [2]bool) (Way, error) {
 	const hint = "write a directory and a destination, in either order: sync ./dir workspace/path, or sync workspace/path ./dir"
 	switch len(args) {
@@ -61,6 +62,10 @@ func Direction(args []string, named [2]bool) (Way, error) {
 func guess(from, to string) (Way, error) {
 	first, second := isDir(from), isDir(to)
 	switch {
+	case first && !second && bare(to):
+		return 0, bareWord(to)
+	case second && !first && bare(from):
+		return 0, bareWord(from)
 	case first && !second:
 		return Up, nil
 	case second && !first:
@@ -71,6 +76,27 @@ func guess(from, to string) (Way, error) {
 	}
 	return 0, &Mistake{Msg: fmt.Sprintf("neither %q nor %q is a directory here: which one is meant on this machine?", from, to),
 		Hint: fmt.Sprintf("write ./%s or ./%s for the one on this machine; is it mounted?", from, to)}
+}
+
+// bare reports whether arg is one word, and so all of a workspace if it is one.
+func bare(arg string) bool {
+	_, s3 := cutS3(arg)
+	return !s3 && !strings.Contains(arg, "/")
+}
+
+func bareWord(arg string) error {
+	return &Mistake{Msg: fmt.Sprintf("%q is no directory here: is all of a workspace meant?", arg),
+		Hint: fmt.Sprintf("write %[1]s/ for all of the workspace, %[1]s/path for a part of it; between two directories use rsync", arg)}
+}
+
+// MayDelete refuses a sync that deletes, where its destination is a whole
+// workspace that was written as a bare word.
+func MayDelete(arg string) error {
+	if !bare(arg) {
+		return nil
+	}
+	return &Mistake{Msg: fmt.Sprintf("--delete would be about all of the workspace %q", arg),
+		Hint: fmt.Sprintf("write %[1]s/path for a part of it, or %[1]s/ if all of it is meant", arg)}
 }
 
 func isDir(path string) bool {

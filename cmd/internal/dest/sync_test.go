@@ -43,6 +43,12 @@ func TestDirection(t *testing.T) {
 		{from: "here", to: "ws/x", want: Up},
 		{from: "ws/x", to: "here", want: Down},
 		{from: "here", to: "my-workspace/both", says: "write ./here or ./my-workspace/both"},
+		{from: "here", to: "ws", says: "write ws/ for all"},
+		{from: "ws", to: "here", says: "write ws/ for all"},
+		{from: "here", to: "ws/", want: Up},
+		{from: "ws/", to: "here", want: Down},
+		{from: "./here", to: "ws", want: Up},
+		{from: "ws", to: "./here", want: Down},
 		{from: "gone", to: "ws/x", says: "neither"},
 		{from: "file", to: "ws/x", says: "neither"}, // a file is no directory
 		{from: "./a", to: "/b", says: "both on this machine"},
@@ -60,6 +66,13 @@ func TestDirection(t *testing.T) {
 		_, err := Direction(args, none)
 		check(t, err, false, "sync")
 	}
+}
+
+func TestMayDelete(t *testing.T) {
+	for _, arg := range []string{"ws/", "ws/x", "s3://b", "s3://b/ws/"} {
+		check(t, MayDelete(arg), true, "")
+	}
+	check(t, MayDelete("ws"), false, "ws/ if all of it is meant")
 }
 
 func check(t *testing.T, err error, fine bool, says string) {

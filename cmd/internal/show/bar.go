@@ -78,7 +78,10 @@ func segments(p progress, waiting, of string) []segment {
 	segs = append(segs,
 		segment{text: n, rank: 4},
 		segment{text: bytesOf(p.BytesDone, p.BytesFound, of), rank: 7})
-	if waiting == "" {
+	switch {
+	case p.FilesDeleted > 0: // last of all: nothing is sent any more
+		segs = append(segs, segment{text: Count(p.FilesDeleted) + " deleted", rank: 8})
+	case waiting == "":
 		segs = append(segs, segment{text: Rate(p.rate), rank: 6})
 		if p.leftKnown && p.Remaining() > 0 {
 			segs = append(segs, segment{text: Duration(p.left) + " left", rank: 8})

@@ -52,6 +52,21 @@ more in the log: /log
 	})
 }
 
+func TestBarCountsWhatIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(Options{Mode: Bar})
+		r.events(transfer.Event{Kind: transfer.Scanned})
+		for range 1200 {
+			r.events(transfer.Event{Kind: transfer.Deleted, Key: "a", Bytes: 1})
+		}
+		wait(time.Second)
+		check(t, "deleting", r.last(t), "0/0 files  0/0 B  1,200 deleted 100% [========================================]")
+		if err := r.Finish(0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestBarDrawsOneLineAndLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(Options{Mode: Bar, Verbose: 1, Credentials: life(Credentials{Left: -time.Second})})
