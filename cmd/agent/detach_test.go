@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,4 +67,24 @@ func TestDetachedOutlivesItsSession(t *testing.T) {
 		t.Errorf("exit %d\n%s", e.code, e.err)
 	}
 	r.holds(files)
+}
+
+// TestHangUp proves that a child is ended that hears of no terminal, as below nohup.
+func TestHangUp(t *testing.T) {
+	t.Parallel()
+	child := exec.Command("/bin/sh", "-c", `trap "" HUP; echo ready; exec sleep 60`)
+	out, err := child.StdoutPipe()
+	if err == nil {
+		err = child.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("ready"))); err != nil {
+		t.Fatal(err)
+	}
+	hangUp(child.Process)
+	if err := child.Wait(); err == nil {
+		t.Error("it ended by itself")
+	}
 }

@@ -48,10 +48,10 @@ func (t *task) status(code int, err error) *status {
 		return s
 	}
 	if t.dest.Bucket != "" {
-		s.Destination = t.dest.String()
+		s.Destination = t.destination()
 	}
-	if len(t.files) > 0 {
-		s.Job = journal.NewJob(t.command(), sourcePaths(t.files), t.endpoint, t.dest.Bucket, t.prefix).ID
+	if len(t.files) > 0 || t.down != nil && len(t.down.urls) > 0 {
+		s.Job = t.newJob().ID
 	}
 	if end := t.login.KeyExpires; !end.IsZero() {
 		end = end.UTC()

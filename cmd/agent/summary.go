@@ -115,28 +115,20 @@ func (t *task) summary(code int, err error) string {
 	s := t.status(code, err)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", s.Command, strings.Join(t.args, " "))
-	switch {
-	case t.connection == nil:
-	case t.down != nil:
-		s.Destination, s.Job = t.down.dir, t.newJob().ID
-	case t.dest.Workspace != "" && strings.HasPrefix(t.dest.Prefix, t.dest.Workspace+"/"):
+	if t.connection != nil && t.down == nil && t.dest.Workspace != "" && strings.HasPrefix(t.dest.Prefix, t.dest.Workspace+"/") {
 		s.Destination = t.dest.Prefix // as it is written
 	}
 	if s.Destination != "" {
 		fmt.Fprintf(&b, " → %s", s.Destination)
 	}
 	b.WriteString(": ")
-	done := "sent"
-	if t.down != nil {
-		done = "fetched"
-	}
 	switch {
 	case errors.Is(err, journal.ErrBusy):
 		b.WriteString("not run: " + heldBy(err))
 	case t.outcome == nil:
 		b.WriteString("not run")
 	default:
-		fmt.Fprintf(&b, "%d %s, %d there, %d failed", s.FilesSent, done, s.FilesThere, s.FilesFailed)
+		fmt.Fprintf(&b, "%d %s, %d there, %d failed", s.FilesSent, t.moved(), s.FilesThere, s.FilesFailed)
 		if s.FilesDeleted > 0 {
 			fmt.Fprintf(&b, ", %d deleted", s.FilesDeleted)
 		}

@@ -102,13 +102,21 @@ func (s *session) sweep(ctx context.Context, o *transfer.DownloadOptions, res tr
 // too: its state, and the files that it was told to write.
 func (s *session) notOurs(leaveOut func(name string) string) func(name string) string {
 	ours := map[string]bool{}
-	for _, path := range []string{s.state, s.o.logFile, s.o.unattended.statusFile} {
-		abs, err := filepath.Abs(path)
-		if path == "" || err != nil {
+	written := []string{s.state, s.o.logFile, s.o.unattended.statusFile}
+	if to := s.o.unattended.summary; !isSummaryWord(to) {
+		written = append(written, to)
+	}
+	dir := realPath(s.down.dir)
+	for _, path := range written {
+		if path == "" {
 			continue
 		}
-		if rel, err := filepath.Rel(s.down.dir, abs); err == nil && filepath.IsLocal(rel) && rel != "." {
-			ours[filepath.ToSlash(rel)] = true
+		// The name it has, and what that leads to.
+		above, base := filepath.Split(absPath(path))
+		for _, at := range []string{filepath.Join(realPath(above), base), realPath(path)} {
+			if rel, err := filepath.Rel(dir, at); err == nil && filepath.IsLocal(rel) && rel != "." {
+				ours[filepath.ToSlash(rel)] = true
+			}
 		}
 	}
 	return func(name string) string {
@@ -120,6 +128,21 @@ func (s *session) notOurs(leaveOut func(name string) string) func(name string) s
 		}
 		return leaveOut(name)
 	}
+}
+
+// realPath is path, absolute and without symbolic links, as far as that can be told.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(absPath(path)); err == nil {
+		return real
+	}
+	return absPath(path)
+}
+
+func absPath(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // files writes "1 file", "2 files".
