@@ -23,7 +23,7 @@ func Leftovers(dir, tag string, names []string) []Leftover {
 	if err != nil {
 		return nil
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing was written through it
 	var found []Leftover
 	for _, name := range names {
 		part := partName(name, tag)
@@ -40,6 +40,6 @@ func (l Leftover) Remove() error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }() // nothing was written through it
 	return root.Remove(l.part)
 }
