@@ -340,6 +340,7 @@ func absolute(cmd *cobra.Command, all []word) ([]word, error) {
 				}
 				all[i].value, all[i].raw = path, []string{"--" + w.flag + "=" + path}
 			}
+		case w.plain() && cmd.Name() == "download" && i != last: // a source, also where a directory here is called so
 		case w.plain() && cmd.Name() != "sync" && (i != last || cmd.Name() != "upload"):
 			_, err := os.Stat(w.value)
 			if err != nil && cmd.Name() == "upload" {
