@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -300,6 +301,8 @@ func hintFetched(err error) string {
 		return "check its spelling: nothing is stored below it; a single object is fetched by download, without the final slash"
 	case errors.Is(err, transfer.ErrNotExist) && e.Op == "list":
 		return "check its spelling: neither an object nor a prefix is called so"
+	case errors.Is(err, transfer.ErrNotExist) && strings.ContainsRune(e.Key, utf8.RuneError):
+		return "the store's listing does not tell its name as it is: have it renamed there, or upload it anew"
 	case errors.Is(err, transfer.ErrNotExist):
 		return "somebody removed it meanwhile"
 	case errors.Is(err, transfer.ErrDenied) && e.Op == "GetObject":

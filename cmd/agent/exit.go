@@ -210,10 +210,26 @@ func hintFile(err error) string {
 		return "remove the link, or use --no-follow-symlinks"
 	case errors.Is(err, fs.ErrPermission):
 		return "make it readable for this user"
+	case errors.Is(err, fs.ErrNotExist):
+		return hintGone(err)
 	case errors.Is(err, syscall.EIO):
 		return "the disk can't read it: try it on its own, check the disk"
 	case errors.Is(err, transfer.ErrDenied):
 		return "these credentials may not write this object"
+	}
+	return ""
+}
+
+// hintGone advises on a file that is not there.
+func hintGone(err error) string {
+	var e *transfer.Error
+	switch {
+	case !errors.As(err, &e):
+		return ""
+	case e.Op == "follow symlink":
+		return "the link leads nowhere: mend or remove it, or use --no-follow-symlinks"
+	case e.Op == "open":
+		return "it was moved or removed meanwhile"
 	}
 	return ""
 }

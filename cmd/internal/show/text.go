@@ -63,7 +63,11 @@ func (t *text) event(at time.Time, e transfer.Event) {
 	case transfer.Ignored:
 		t.out.Write(fmt.Appendf(nil, "leave         -  %s  (%s)\n", Clean(e.Key), t.safe(e.Text)))
 	case transfer.Planned:
-		t.out.Write(fmt.Appendf(nil, "%-5s %9s  %s  (%s)\n", e.Action, Bytes(e.Bytes), Clean(e.Key), t.safe(e.Text)))
+		name := e.Key
+		if e.Action == transfer.Delete && e.Path != "" {
+			name = e.Path // it is the file that goes, and no object
+		}
+		t.out.Write(fmt.Appendf(nil, "%-5s %9s  %s  (%s)\n", e.Action, Bytes(e.Bytes), Clean(name), t.safe(e.Text)))
 	}
 }
 
