@@ -172,7 +172,7 @@ func (u *Surplus) keep(key string) (why string, _ error) {
 		return "control characters in the name", nil
 	}
 	name := strings.TrimSuffix(rel, "/")
-	if !filepath.IsLocal(filepath.FromSlash(name)) {
+	if !filepath.IsLocal(filepath.FromSlash(name)) || path.Clean(name) != name {
 		return "no name for a file here", nil
 	}
 	if why := u.junk(rel); why != "" {

@@ -274,7 +274,7 @@ func TestSurplusKeeps(t *testing.T) {
 	keep := map[string]string{
 		"": "the destination's own marker", "dir/": "here, but not taken", "x.tmp": "rule", "gone/y.tmp": "rule",
 		".DS_Store": "macOS folder view", "gone/.ipynb_checkpoints/n": "Jupyter checkpoints", "li\nne": "control characters in the name",
-		"../up": "no name for a file here", "new": "here, but not taken",
+		"../up": "no name for a file here", "a//b": "no name for a file here", "a/./b": "no name for a file here", "new": "here, but not taken",
 	}
 	for name := range keep {
 		f.store.Set("p/"+name, nil)
