@@ -31,35 +31,38 @@ type sample struct {
 type result struct {
 	contest
 	load    load
+	missing []string   // runners whose programs are not here
 	samples [][]sample // by runner, by round
 }
 
 // hold makes the workload of c and has its runners upload it in turns.
 func (f *field) hold(ctx context.Context, c contest, scale float64, rounds int, progress io.Writer) (*result, error) {
-	res := &result{contest: c, load: c.load.scaled(scale), samples: make([][]sample, len(c.runners))}
+	res := &result{contest: c, load: c.load.scaled(scale)}
+	res.runners, res.missing = c.present()
+	res.samples = make([][]sample, len(res.runners))
 	dir := filepath.Join(f.dir, c.name)
 	if err := res.load.write(dir); err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // removed again with all the rest
 	for round := range rounds {
-		for i := range c.runners {
+		for i := range res.runners {
 			// The order changes, so that nobody is always the one behind the heaviest.
-			i = (i + round) % len(c.runners)
-			s, err := f.measure(ctx, c.runners[i], res.load, dir)
+			i = (i + round) % len(res.runners)
+			s, err := f.measure(ctx, c, res.runners[i], res.load, dir)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.runners[i].name, err)
+				return nil, fmt.Errorf("%s: %w", res.runners[i].name, err)
 			}
 			res.samples[i] = append(res.samples[i], s)
 			fmt.Fprintf(progress, "round %d  %-24s CPU %6.2f s  wall %6.2f s  %6d requests  %3d connections\n",
-				round+1, c.runners[i].name, s.cpu.Seconds(), s.wall.Seconds(), s.counts.Requests, s.counts.Conns)
+				round+1, res.runners[i].name, s.cpu.Seconds(), s.wall.Seconds(), s.counts.Requests, s.counts.Conns)
 		}
 	}
 	return res, nil
 }
 
 // measure runs r once, and checks by the server's counts that it did its work.
-func (f *field) measure(ctx context.Context, r runner, l load, dir string) (sample, error) {
+func (f *field) measure(ctx context.Context, c contest, r runner, l load, dir string) (sample, error) {
 	state, err := os.MkdirTemp(f.dir, "state-")
 	if err != nil {
 		return sample{}, err
@@ -69,7 +72,14 @@ func (f *field) measure(ctx context.Context, r runner, l load, dir string) (samp
 	if err != nil {
 		return sample{}, err
 	}
-	cmd := r.command(f, dir, state)
+	t := turn{field: f, endpoint: f.server.HTTPS, dir: dir, state: state, prefix: filepath.Base(state)}
+	if c.plain {
+		t.endpoint = f.server.HTTP
+	}
+	cmd, err := r.command(t)
+	if err != nil {
+		return sample{}, err
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()

@@ -122,6 +122,9 @@ func (rep *report) markdown() string {
 		for _, row := range r.rows() {
 			b.WriteString("| " + strings.Join(row, " | ") + " |\n")
 		}
+		if len(r.missing) > 0 {
+			b.WriteString("\nNot on this machine: " + strings.Join(r.missing, ", ") + ".\n")
+		}
 	}
 	return b.String()
 }

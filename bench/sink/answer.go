@@ -38,8 +38,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodGet:
 		s.get(w, r)
-	default: // HEAD: nothing is ever there
-		w.WriteHeader(http.StatusNotFound)
+	default:
+		s.memory.head(w, r)
 	}
 }
 
@@ -50,14 +50,20 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "IncompleteBody")
 		return
 	}
+	if _, key := names(r); key == "" { // some clients make the bucket first
+		return
+	}
 	if framed := r.Header.Get("X-Amz-Decoded-Content-Length"); framed != "" {
 		n, _ = strconv.ParseInt(framed, 10, 64) // else the count will not match, which is seen
 	}
 	s.bytes.Add(n)
+	etag := s.etag()
 	if strings.Contains(r.URL.RawQuery, "partNumber=") {
 		s.parts.Add(1)
+		s.memory.grow(r.URL.Query().Get("uploadId"), n)
 	} else {
 		s.objects.Add(1)
+		s.memory.put(r.URL.Path, object{etag: etag, size: n, meta: metaOf(r.Header)})
 	}
 	h := w.Header()
 	for _, c := range checksums {
@@ -68,7 +74,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 			h[c.header] = []string{v}
 		}
 	}
-	h.Set("ETag", s.etag())
+	h.Set("ETag", etag)
 	h["Content-Length"] = []string{"0"}
 }
 
@@ -87,10 +93,14 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 				w.Header()[name] = v
 			}
 		}
-		answer(w, "InitiateMultipartUploadResult", "Bucket", bucket, "Key", key, "UploadId", fmt.Sprintf("sink-%d", s.ids.Add(1)))
+		id := fmt.Sprintf("sink-%d", s.ids.Add(1))
+		s.memory.begin(id, metaOf(r.Header))
+		answer(w, "InitiateMultipartUploadResult", "Bucket", bucket, "Key", key, "UploadId", id)
 	case q.Has("uploadId"):
 		s.objects.Add(1)
-		fields := []string{"Location", r.URL.Path, "Bucket", bucket, "Key", key, "ETag", s.etag()}
+		etag := s.etag()
+		s.memory.complete(r.URL.Path, q.Get("uploadId"), etag)
+		fields := []string{"Location", r.URL.Path, "Bucket", bucket, "Key", key, "ETag", etag}
 		for _, c := range checksums {
 			if v := r.Header.Get(c.header); v != "" {
 				fields = append(fields, c.element, v, "ChecksumType", "FULL_OBJECT")
@@ -107,6 +117,8 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 	bucket, key := names(r)
 	q := r.URL.Query()
 	switch {
+	case key == "" && q.Has("location"):
+		answer(w, "LocationConstraint")
 	case key == "" && q.Get("list-type") == "2":
 		fields := []string{"Name", bucket, "Prefix", q.Get("prefix"), "KeyCount", "0", "MaxKeys", "1000", "IsTruncated", "false"}
 		if e := q.Get("encoding-type"); e != "" {

@@ -1,6 +1,7 @@
 // Package sink is an S3 server that stores nothing: it takes objects and parts,
 // counts them and answers as S3 would, for as little CPU as can be. It checks no
-// signature and no checksum, and every listing is empty.
+// signature and no checksum, and every listing is empty. Of each object it
+// remembers what a HEAD tells, because some clients ask after they have sent.
 package sink
 
 import (
@@ -46,6 +47,7 @@ type Server struct {
 	serving           sync.WaitGroup
 	buffers           sync.Pool
 	ids               atomic.Int64
+	memory            memory
 
 	requests, objects, parts, bytes, conns atomic.Int64
 }

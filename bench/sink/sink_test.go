@@ -62,13 +62,19 @@ func TestAnswers(t *testing.T) {
 			if err != nil || aws.ToString(list.Name) != "b" || aws.ToString(list.Prefix) != "a<b" || len(list.Contents) > 0 {
 				t.Errorf("ListObjectsV2: %+v, %v", list, err)
 			}
+			for key, size := range map[string]int64{"k": 5000, "a key/ü": 1000} {
+				head, err := c.HeadObject(context.Background(), &s3.HeadObjectInput{Bucket: aws.String("b"), Key: &key})
+				if err != nil || aws.ToInt64(head.ContentLength) != size || aws.ToString(head.ETag) == "" {
+					t.Errorf("HeadObject %s: %+v, %v", key, head, err)
+				}
+			}
 			var none *types.NotFound
-			if _, err = c.HeadObject(context.Background(), &s3.HeadObjectInput{Bucket: aws.String("b"), Key: aws.String("k")}); !errors.As(err, &none) {
+			if _, err = c.HeadObject(context.Background(), &s3.HeadObjectInput{Bucket: aws.String("b"), Key: aws.String("other")}); !errors.As(err, &none) {
 				t.Errorf("HeadObject: %v", err)
 			}
 			got := s.Counts().Sub(before)
 			got.Conns = 0
-			if want := (sink.Counts{Requests: 7, Objects: 2, Parts: 1, Bytes: 1000 + 5000}); got != want {
+			if want := (sink.Counts{Requests: 9, Objects: 2, Parts: 1, Bytes: 1000 + 5000}); got != want {
 				t.Errorf("counted %+v, want %+v", got, want)
 			}
 		})
