@@ -49,7 +49,7 @@ test-long:
 test-cron:
 	go test -tags cron -timeout 20m -count=1 -v -run TestCronDaemon ./cmd/agent
 
-# Another store for the tests, where Go's module proxy hands it out.
+# Another store for the tests, built from Go's module proxy.
 MINIO = v0.0.0-20250907161309-07c3a429bfed
 minio:
 	GOBIN=$(CURDIR)/bin/stores go install github.com/minio/minio@$(MINIO)

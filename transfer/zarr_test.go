@@ -61,15 +61,21 @@ func is(keys ...string) func(string) bool {
 	return func(key string) bool { return slices.Contains(keys, key) }
 }
 
+// slowChunks makes op take its time for all but metadata, the longer the earlier
+// the key.
+func slowChunks(op string) func(context.Context, string, string) error {
+	return func(_ context.Context, did, key string) error {
+		if did == op && !isMeta(key) {
+			time.Sleep(time.Hour - time.Duration(len(key))*time.Minute - time.Duration(key[len(key)-1])*time.Second)
+		}
+		return nil
+	}
+}
+
 func TestZarrMetadataGoesLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jb := zarrJob(t)
-		jb.store.Fail = func(_ context.Context, op, key string) error {
-			if op == "Put" && !isMeta(key) { // the later ones are the faster ones
-				time.Sleep(time.Hour - time.Duration(len(key))*time.Minute - time.Duration(key[len(key)-1])*time.Second)
-			}
-			return nil
-		}
+		jb.store.Fail = slowChunks("Put")
 		if res, err := jb.run(jb.zarrEntries()...); err != nil || !res.Complete || len(jb.store.Keys()) != 14 {
 			t.Fatalf("%+v, %v, %v", res, err, jb.store.Order())
 		}

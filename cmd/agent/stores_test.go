@@ -48,13 +48,9 @@ func needed(t *testing.T, name string) string {
 	return path
 }
 
-// minioShop is MinIO. 'make minio' builds bin/stores/minio, where Go's proxy hands it out: it
-// does not always, so even CI may have to do without.
+// minioShop is MinIO; 'make minio' builds bin/stores/minio.
 func minioShop(t *testing.T) *shop {
-	path, err := exec.LookPath("minio")
-	if err != nil {
-		t.Skip(err)
-	}
+	path := needed(t, "minio")
 	at := freePort(t)
 	background(t, []string{"HOME=" + t.TempDir(), "MINIO_ROOT_USER=" + shopKey, "MINIO_ROOT_PASSWORD=" + shopSecret}, path,
 		"server", "--quiet", "--address", at, "--console-address", freePort(t), t.TempDir())
