@@ -36,9 +36,9 @@ const notInSource = "not in the source"
 // may is decided before, by Doubt and by whoever counts.
 //
 // Zarr metadata goes first, that of outer groups before that of inner ones, and
-// all else only when all of it is gone: where some stays, so does the rest. A reader takes a store that has metadata
-// and lacks chunks for one that is full of fill values. Just before a key is
-// deleted the source is looked at once more.
+// all else only when all of it is gone: where some stays, so does the rest. A
+// reader takes a store that has metadata and lacks chunks for one that is full of
+// fill values. Just before a key is deleted the source is looked at once more.
 func Prune(ctx context.Context, u *Surplus, store Deleter, j Journal, o PruneOptions) (Pruned, error) {
 	if o.Batch <= 0 {
 		o.Batch = 1000
