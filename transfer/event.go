@@ -14,6 +14,7 @@ type Event struct {
 	Err    error
 	Wait   time.Duration // how long until the next attempt (Retry)
 	Action Action        // Planned
+	Lanes  int           // how many large requests are made at once (Paced)
 	// Verified: the store's answer carried the checksum of what was sent (Done).
 	Verified bool
 }
@@ -38,6 +39,7 @@ const (
 	Waiting                  // nothing moves: Text is "what: why", such as "credentials: environment: the key is dead"
 	Going                    // the waiting is over
 	Notice                   // something a user should know: Text
+	Paced                    // how many requests are made at once has settled, or was lowered because of Err: Text
 	Deleted                  // what the other side does not have was deleted
 )
 

@@ -22,6 +22,11 @@ type RunOptions struct {
 	Large int   // of them, items of more than LargeSize; default 4
 	Size  int64 // what is large, in bytes; default 16 MiB
 
+	// Lanes, if set, tells how many large requests are of use just now. Then not more
+	// items are open than keep these busy, within Items and Large: few are half done
+	// at a time, and few goroutines wait.
+	Lanes func() int
+
 	ContentType func(key string) string // default ContentType
 	Event       func(Event)             // never blocks
 	Found       bool                    // emit Found for what the plan yields; off where Count does
@@ -132,6 +137,7 @@ type runner struct {
 	todo            chan outcome // started items; as many as may be busy fit, so it never blocks
 	workers         int
 	busy, busyLarge int
+	parts           int64 // of the large ones that are busy
 	failed, left    int
 	waiting         int
 	steps           int
@@ -144,6 +150,7 @@ type runner struct {
 type outcome struct {
 	step  ticketed
 	large bool
+	parts int64 // where large
 	err   error
 }
 
@@ -273,20 +280,44 @@ type ticketed struct {
 
 // start sends one item on its way, as soon as one may be.
 func (r *runner) start(ctx context.Context, s ticketed) {
-	large := s.Item.Stat.Size > r.o.Size
-	for r.busy >= r.o.Items || large && r.busyLarge >= r.o.Large {
+	out := outcome{step: s, large: s.Item.Stat.Size > r.o.Size}
+	for r.full(out.large) {
 		r.settle(ctx, <-r.finished)
 	}
 	r.busy++
-	if large {
+	if out.large {
+		out.parts = (s.Item.Stat.Size + r.o.Size - 1) / r.o.Size
 		r.busyLarge++
+		r.parts += out.parts
 	}
 	if r.workers < r.busy {
 		r.workers++
 		r.group.Go(func() error { r.work(ctx); return nil })
 	}
-	r.todo <- outcome{step: s, large: large}
+	r.todo <- out
 }
+
+// full reports that one more item has to wait for another's end. Small ones wait
+// for their turn at each lane, so that it is never idle; large ones have so many
+// parts, however few each has.
+func (r *runner) full(large bool) bool {
+	if r.busy >= r.o.Items || large && r.busyLarge >= r.o.Large {
+		return true
+	}
+	if r.o.Lanes == nil {
+		return false
+	}
+	lanes := r.o.Lanes()
+	return r.busy >= max(perLane*lanes, leastBusy) || large && r.busyLarge >= leastLarge && r.parts >= 2*int64(lanes)
+}
+
+// What is open at least where Lanes tells how many are of use. A large lane takes
+// four small items at a time, and as many wait for it.
+const (
+	perLane    = 8
+	leastBusy  = 32
+	leastLarge = 2
+)
 
 // work does one item after the other. A goroutine for each item would grow its
 // stack anew each time, which is a fifth of the CPU of small files.
@@ -305,6 +336,7 @@ func (r *runner) settle(ctx context.Context, out outcome) {
 	r.busy--
 	if out.large {
 		r.busyLarge--
+		r.parts -= out.parts
 	}
 	z := r.zarrOf(out.step.Step)
 	switch {

@@ -27,8 +27,8 @@ type downloadOptions struct {
 func (o *downloadOptions) addFlags(cmd *cobra.Command) {
 	o.runOptions.addFlags(cmd, runWords{
 		nothing:  "fetch nothing",
-		partSize: "size of the ranges that large objects are fetched in, and remembered by",
-		parallel: "large ranges in flight at once; small objects go at four times that",
+		partSize: "`size` of the ranges that large objects are fetched in, and remembered by; auto: 16MiB",
+		parallel: "large ranges in flight at once, a `number`; auto: as many as are of use, up to 64. Small objects go at four times that",
 	})
 	cmd.Flags().StringVar(&o.existing, "existing", "fail", "what to do about a file that differs and is not as this job left it: fail (name it, fetch the others), keep, replace")
 }
@@ -118,17 +118,17 @@ const fetchMemory = 64 << 20
 func (t *task) resolveDownload(ctx context.Context, args []string, o runOptions) (err error) {
 	d := t.down
 	t.o, t.checksum = uploadOptions{runOptions: o, memory: fetchMemory}, transfer.CRC64NVME
-	if t.o.parallel < 1 || t.o.parallel > 1024 {
+	if t.o.parallel < 0 || t.o.parallel > 1024 {
 		return &dest.Mistake{Msg: fmt.Sprintf("--parallel %d is not between 1 and 1024", t.o.parallel)}
 	}
-	if t.o.partSize < 1<<20 || t.o.partSize > 5<<30 {
+	if p := t.o.partSize; p != 0 && (p < 1<<20 || p > 5<<30) {
 		return &dest.Mistake{Msg: "--part-size " + t.o.partSize.String() + " is not between 1MiB and 5GiB"}
 	}
 	if t.args, d.dir, err = dest.SplitDownload(args); err != nil {
 		return err
 	}
 	t.o.connection.limiter = t.o.limiter()
-	if t.connection, err = connect(ctx, t.o.connection, t.args[0], t.o.parallel*4+4); err != nil {
+	if t.connection, err = connect(ctx, t.o.connection, t.args[0], t.o.parallel.most()*4+4); err != nil {
 		return dest.AsSource(err)
 	}
 	sources := []dest.Dest{t.dest}
@@ -190,10 +190,10 @@ func (s *session) fetch(ctx context.Context) error {
 	d := s.down
 	o := transfer.DownloadOptions{
 		RunOptions: transfer.RunOptions{
-			Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
+			Items: s.o.parallel.most() * 4, Large: max(2, s.o.parallel.most()/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
 			Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Compare: d.compare,
 		},
-		Taken: s.take.taken(), Existing: d.existing, PartSize: int64(s.o.partSize), Parallel: s.o.parallel,
+		Taken: s.take.taken(), Existing: d.existing, PartSize: s.o.partSize.most(), Parallel: s.o.parallel.most(),
 	}
 	if s.o.dryRun {
 		return s.mayList(s.planFetch(ctx, o))

@@ -151,7 +151,7 @@ func (s *session) open(ctx context.Context) (err error) {
 		Version: version, Resumed: s.db != nil && !s.db.New(),
 	})
 	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
-		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel, "part_size", s.o.partSize.String(),
+		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel.String(), "part_size", s.o.partSize.String(),
 		"memory", s.o.memory.String(), "checksum", s.checksum.String(), "state", s.dir, "pid", os.Getpid(), "limit", s.o.limit.String())
 	s.describe()
 	return nil
@@ -191,7 +191,7 @@ func (s *session) transfer(ctx context.Context) error {
 	defer s.limit(stopper)()
 	s.store = s3store.New(s3store.Options{
 		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: &hushed{Provider: s.provider, redact: s.redact},
-		HTTP: s.http, SlowHTTP: s.slow, Parallel: s.o.parallel, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
+		HTTP: s.http, SlowHTTP: s.slow, Parallel: int(s.o.parallel), Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
 		Checksum: s.checksum, SignPayload: s.o.signPayload,
 		Prefix:   s.prefix,
 		Patience: s.patience(), FirstPatience: s.firstPatience(), KeyPatience: s.keyPatience(),
@@ -234,7 +234,7 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	scan := s.scanOptions()
 	defer s.beside(ctx, func(ctx context.Context) { transfer.Count(ctx, s.files, scan, s.event) })()
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
-		Items: s.o.parallel * 4, Large: max(2, s.o.parallel/2), Size: int64(s.o.partSize),
+		Items: s.o.parallel.most() * 4, Large: max(2, s.o.parallel.most()/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
 		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Mark: mark,
 		Compare: s.compares(),
 	})
@@ -249,6 +249,15 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 		s.maybeNothing()
 	}
 	return s.deleteSurplus(ctx, res.Complete, err)
+}
+
+// lanes tells how many large requests are of use just now; nil where the number
+// is fixed.
+func (s *session) lanes() func() int {
+	if s.o.parallel != 0 {
+		return nil
+	}
+	return s.store.Lanes
 }
 
 // beside starts what goes on beside the transfer; end stops it and waits. On a

@@ -16,8 +16,8 @@ type runOptions struct {
 	detachOptions
 
 	dryRun, restart     bool
-	partSize            byteSize
-	parallel            int
+	partSize            partBytes
+	parallel            laneCount
 	patience, waitCreds time.Duration
 	onWait              string
 
@@ -39,12 +39,11 @@ func (o *runOptions) addFlags(cmd *cobra.Command, w runWords) {
 	o.unattended.addFlags(cmd)
 	o.limitOptions.addFlags(cmd)
 	o.detachOptions.addFlags(cmd)
-	o.partSize = 16 << 20
 	f := cmd.Flags()
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "print what would be done and why; "+w.nothing)
 	f.BoolVar(&o.restart, "restart", false, "forget what earlier runs did")
 	f.Var(&o.partSize, "part-size", w.partSize)
-	f.IntVar(&o.parallel, "parallel", 8, w.parallel)
+	f.Var(&o.parallel, "parallel", w.parallel)
 	f.DurationVar(&o.patience, "patience", 0, "how long the store may be away, e.g. 2h (default: without end on a terminal, else 24h)")
 	f.DurationVar(&o.waitCreds, "wait-credentials", 0, "how long to wait for new credentials (default: without end on a terminal, 10m in a systemd unit, else 24h)")
 	f.StringVar(&o.onWait, "on-wait", "", "run `COMMAND` each time it begins to wait for credentials, with the reason on its standard input")

@@ -37,8 +37,8 @@ type uploadOptions struct {
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.runOptions.addFlags(cmd, runWords{
 		nothing:  "send nothing",
-		partSize: "part size; grown where a file would need more than 10,000 parts",
-		parallel: "large parts in flight at once; small files go at four times that",
+		partSize: "part `size`; auto: 16MiB, less on a slow link. Grown where a file would need more than 10,000 parts",
+		parallel: "large parts in flight at once, a `number`; auto: as many as are of use, up to 64. Small files go at four times that",
 	})
 	o.manifestOptions.addFlags(cmd)
 	o.memory = 64 << 20
@@ -118,10 +118,10 @@ func (t *task) resolve(ctx context.Context, args []string) (err error) {
 	if t.checksum, err = parseChecksum(t.o.checksum); err != nil {
 		return err
 	}
-	if t.o.parallel < 1 || t.o.parallel > 1024 {
+	if t.o.parallel < 0 || t.o.parallel > 1024 {
 		return &dest.Mistake{Msg: fmt.Sprintf("--parallel %d is not between 1 and 1024", t.o.parallel)}
 	}
-	if t.o.partSize < 5<<20 || t.o.partSize > 5<<30 {
+	if p := t.o.partSize; p != 0 && (p < 5<<20 || p > 5<<30) {
 		return &dest.Mistake{Msg: "--part-size " + t.o.partSize.String() + " is not between 5MiB and 5GiB", Hint: "S3 takes no other parts"}
 	}
 	if err := t.checkNames(); err != nil {
@@ -133,7 +133,7 @@ func (t *task) resolve(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	t.o.connection.limiter = t.o.limiter()
-	if t.connection, err = connect(ctx, t.o.connection, destination, t.o.parallel*4+4); err != nil {
+	if t.connection, err = connect(ctx, t.o.connection, destination, t.o.parallel.most()*4+4); err != nil {
 		return err
 	}
 	if t.files, err = dest.Sources(t.args, t.dest); err != nil {

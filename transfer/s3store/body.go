@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 
 	"agent/transfer"
 	"agent/transfer/checksum"
@@ -15,15 +16,41 @@ import (
 // checksum: small enough to stay in a core's cache between read and sum.
 const scanSize = 128 << 10
 
-// buffers are reused by size class. The lanes bound how many are out: at most
-// Parallel of at most share bytes, or four times that of smallSize.
+// buffers are reused by size class. A fixed number of lanes bounds how many are
+// out: at most Parallel of at most share bytes, or four times that of smallSize.
+// Where it is automatic, most does.
 type buffers struct {
 	share int64 // bytes; what is larger is read twice instead of buffered
 	pools [40]sync.Pool
+
+	most int64 // bytes that all whole bodies may take; 0 is without bound
+	out  atomic.Int64
+}
+
+// hold gets a buffer for a whole body, if it may be held.
+func (b *buffers) hold(n int64) (buf *[]byte, free func()) {
+	if n > b.share {
+		return nil, nil
+	}
+	size := int64(1) << sizeClass(n)
+	if b.out.Add(size) > b.most && b.most > 0 {
+		b.out.Add(-size)
+		return nil, nil
+	}
+	buf = b.get(n)
+	return buf, func() {
+		b.put(buf)
+		b.out.Add(-size)
+	}
+}
+
+// sizeClass of the buffers for n bytes: each is twice as large as the one before.
+func sizeClass(n int64) int {
+	return bits.Len64(uint64(max(n, 4096) - 1)) //nolint:gosec // not negative
 }
 
 func (b *buffers) get(n int64) *[]byte {
-	c := bits.Len64(uint64(max(n, 4096) - 1)) // share is a power of two, so this keeps below it
+	c := sizeClass(n) // share is a power of two, so this keeps below it
 	if p, ok := b.pools[c].Get().(*[]byte); ok {
 		return p
 	}
@@ -60,12 +87,12 @@ var errOver = errors.New("body read after its request ended")
 // load reads size bytes of r from off, for their sums, and keeps them where
 // they fit the share of one lane.
 func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, error) {
-	if size > b.share {
+	buf, free := b.hold(size)
+	if buf == nil {
 		p := b.unread(r, off, size)
 		return p, p.scan(b, sum32c)
 	}
-	buf := b.get(size)
-	p := &slice{size: size, summed: true, free: func() { b.put(buf) }, moved: func(int64) {}}
+	p := &slice{size: size, summed: true, free: free, moved: func(int64) {}}
 	data := (*buf)[:size]
 	if n, err := r.ReadAt(data, off); int64(n) < size {
 		p.free()
@@ -207,9 +234,10 @@ func (p *slice) body() io.ReadSeeker {
 	return p
 }
 
-// mover reports moved bytes of item as events.
-func mover(in *transfer.PutInput) func(int64) {
+// mover reports moved bytes of item as events, and to the lanes.
+func (s *Store) mover(in *transfer.PutInput) func(int64) {
 	return func(n int64) {
+		s.lanes.moved.Add(n)
 		in.Event(transfer.Event{Kind: transfer.Moved, Key: in.Item.Key, Bytes: n})
 	}
 }

@@ -189,8 +189,8 @@ func TestTooLarge(t *testing.T) {
 func TestShareKeepsWithinMemory(t *testing.T) {
 	for _, memory := range []int64{8 << 20, 64 << 20, 100_000_000, 1 << 30} {
 		for parallel := 1; int64(parallel)*smallPerLarge*smallSize <= memory; parallel++ {
-			s := share(memory, parallel)
-			if s&(s-1) != 0 || s*int64(parallel) > memory {
+			s, most := share(memory, parallel)
+			if s&(s-1) != 0 || s*int64(parallel) > memory || most != 0 {
 				t.Fatalf("memory %d, %d lanes: share %d", memory, parallel, s)
 			}
 		}

@@ -308,7 +308,7 @@ func latency(o *Options) {
 // open opens all lanes, which otherwise open as requests succeed.
 func (r *rig) open() {
 	for range r.o.Parallel {
-		r.lanes.widen()
+		r.lanes.succeeded()
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *Store) Get(ctx context.Context, in transfer.GetInput) (transfer.GetOutp
 	var f *Fault
 	switch {
 	case err == nil:
-		s.lanes.widen()
+		s.lanes.succeeded()
 		g.out.CRC64 = g.sum
 		return g.out, nil
 	case errors.Is(err, transfer.ErrCredentials): // the fault in it is of another request
@@ -135,7 +135,7 @@ func (g *getting) head(out *s3.GetObjectOutput, whole bool) error {
 
 // body hands the rest of the range to Body.
 func (g *getting) body(r io.Reader, stall *time.Timer) error {
-	buf := g.s.bufs.get(scanSize)
+	buf := g.s.bufs.get(min(scanSize, g.in.Size))
 	defer g.s.bufs.put(buf)
 	for g.done < g.in.Size {
 		stall.Reset(readStall)
@@ -163,6 +163,7 @@ func (g *getting) body(r io.Reader, stall *time.Timer) error {
 
 func (g *getting) take(n int64) {
 	if n != 0 {
+		g.s.lanes.moved.Add(n)
 		g.in.Event(transfer.Event{Kind: transfer.Moved, Key: g.in.Key, Bytes: n})
 	}
 }

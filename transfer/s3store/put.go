@@ -89,7 +89,7 @@ func (s *Store) putWhole(ctx context.Context, in *transfer.PutInput) (transfer.P
 		return transfer.PutOutput{}, &transfer.Error{Op: "read", Key: in.Item.Key, Path: in.Item.Path, Err: err}
 	}
 	defer p.free()
-	p.moved = mover(in)
+	p.moved = s.mover(in)
 	for {
 		sum := s.Checksum()
 		out, err := s.putOnce(ctx, in, p, sum)
@@ -131,7 +131,7 @@ func (s *Store) putOnce(ctx context.Context, in *transfer.PutInput, p *slice, su
 		return nil
 	})
 	if err == nil {
-		s.lanes.widen()
+		s.lanes.succeeded()
 		if sum != transfer.NoChecksum {
 			s.proven.Store(true)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -207,6 +208,9 @@ func (t *try) trouble(ctx context.Context, began time.Time, f *Fault) (bool, err
 			return false, f
 		}
 	}
+	if slowed(f) || lateFault(f) {
+		t.s.lanes.refused(began, f)
+	}
 	if err := t.s.health.failed(t.ticket, f, t.s.o.Event); err != nil {
 		return false, err
 	}
@@ -216,6 +220,12 @@ func (t *try) trouble(ctx context.Context, began time.Time, f *Fault) (bool, err
 // slowed tells a store with too much to do from one that fails at something.
 func slowed(f *Fault) bool {
 	return f.Status == http.StatusServiceUnavailable || f.Status == http.StatusTooManyRequests
+}
+
+// lateFault is an answer, or a connection, that did not come in time.
+func lateFault(f *Fault) bool {
+	var timeout net.Error
+	return f.Code == "RequestTimeout" || errors.Is(f.Err, errStalled) || errors.As(f.Err, &timeout) && timeout.Timeout()
 }
 
 // pause waits with full jitter before the next attempt.

@@ -8,6 +8,7 @@ package s3store
 
 import (
 	"context"
+	"fmt"
 	"math/bits"
 	"net/url"
 	"strings"
@@ -55,9 +56,9 @@ type Options struct {
 	HTTP        aws.HTTPClient // for requests that are answered soon
 	SlowHTTP    aws.HTTPClient // for Complete, which may take minutes; default HTTP
 
-	Parallel int   // large requests at once; default 8. Small ones go at four times that
+	Parallel int   // large requests at once; 0 finds out how many are of use, up to MaxLanes. Small ones go at four times that
 	Memory   int64 // bytes of buffers over all requests; default 64 MiB
-	PartSize int64 // bytes; default 16 MiB, grown where a file would need more than MaxParts
+	PartSize int64 // bytes; 0 is 16 MiB, or less where the link is slow. It grows where a file would need more than MaxParts
 
 	Checksum    transfer.Checksum
 	SignPayload bool // over plain http: hash and sign the body (SHA-256) instead of leaving it to the checksum
@@ -99,14 +100,8 @@ var _ transfer.Store = (*Store)(nil)
 
 // New returns a Store. It makes no request.
 func New(o Options) *Store {
-	if o.Parallel <= 0 {
-		o.Parallel = 8
-	}
 	if o.Memory <= 0 {
 		o.Memory = 64 << 20
-	}
-	if o.PartSize <= 0 {
-		o.PartSize = 16 << 20
 	}
 	if o.FirstPatience <= 0 {
 		o.FirstPatience = time.Minute
@@ -119,11 +114,11 @@ func New(o Options) *Store {
 	}
 	s := &Store{
 		o:      o,
-		lanes:  newLanes(o.Parallel),
 		health: newHealth(o.Patience, o.FirstPatience),
-		bufs:   buffers{share: share(o.Memory, o.Parallel)},
 		lister: lister{turn: make(chan struct{}, 1)},
 	}
+	s.lanes = newLanes(o.Parallel, s.paced)
+	s.bufs.share, s.bufs.most = share(o.Memory, o.Parallel)
 	s.sum.Store(uint32(o.Checksum))
 	s.o.HTTP, s.o.SlowHTTP = dated{o.HTTP, s}, dated{o.SlowHTTP, s}
 	opts := s.clientOptions()
@@ -131,11 +126,17 @@ func New(o Options) *Store {
 	return s
 }
 
-// share is what one large lane may buffer: the greatest power of two, as buffers
-// are, that keeps all lanes within memory.
-func share(memory int64, parallel int) int64 {
+// share is what one large request may buffer, and most what all may together; 0 is
+// without bound. With a fixed number of lanes a share is the greatest power of
+// two, as buffers are, that keeps all of them within memory. An automatic one is too
+// many to share by: whoever finds nothing left does without, and half is for the
+// connections, which each have buffers of their own.
+func share(memory int64, parallel int) (share, most int64) {
+	if parallel <= 0 {
+		parallel, most = 8, memory/2
+	}
 	n := max(memory/int64(parallel), smallSize)
-	return 1 << (bits.Len64(uint64(n)) - 1)
+	return 1 << (bits.Len64(uint64(n)) - 1), most
 }
 
 func (s *Store) clientOptions() s3.Options {
@@ -178,14 +179,36 @@ func isAWS(endpoint string) bool {
 	return strings.HasSuffix(h, ".amazonaws.com") || strings.HasSuffix(h, ".amazonaws.com.cn")
 }
 
-// PartSize is the size of every part but the last of an upload of size bytes:
-// the configured one, or the next whole MiB that keeps below MaxParts.
+// defaultPart is the size of a part, in bytes, on a link that takes it in time.
+const defaultPart = 16 << 20
+
+// PartSize is the size of every part but the last of an upload of size bytes that
+// begins now: the configured one, or the next whole MiB that keeps below MaxParts.
 func (s *Store) PartSize(size int64) int64 {
-	p := min(max(s.o.PartSize, MinPartSize), MaxPartSize)
+	const mib = 1 << 20
+	p := s.o.PartSize
+	if p <= 0 {
+		p = defaultPart
+		if link := s.lanes.link(); link > 0 { // two at once should be there in time
+			p = min(p, int64(link*partTime.Seconds())/2/mib*mib)
+		}
+	}
+	p = min(max(p, MinPartSize), MaxPartSize)
 	if size/p < MaxParts { // manager grows it by itself from equality on
 		return p
 	}
 	p = size/(MaxParts-1) + 1
-	const mib = 1 << 20
 	return min((p+mib-1)/mib*mib, MaxPartSize)
+}
+
+// Lanes is how many large requests may be made at once just now.
+func (s *Store) Lanes() int { return s.lanes.open(s.PartSize(0)) }
+
+// paced tells that the number of lanes has settled, or why it was lowered.
+func (s *Store) paced(lanes int, why error) {
+	e := transfer.Event{Kind: transfer.Paced, Lanes: lanes, Err: why, Text: fmt.Sprintf("%d lanes are of use", lanes)}
+	if why != nil {
+		e.Text = fmt.Sprintf("down to %d lanes", lanes)
+	}
+	s.o.Event(e)
 }

@@ -35,7 +35,7 @@ func (s *Store) trails(size int64, sum transfer.Checksum) bool {
 // putTrailed sends p, whose sum is known only then, as part num. known is false
 // where it has to be sent the other way.
 func (c *partClient) putTrailed(ctx context.Context, num int32, p *slice) (etag string, known bool, _ error) {
-	p.moved = mover(c.in)
+	p.moved = c.s.mover(c.in)
 	err := c.s.send(ctx, opPart, c.up.Key, func(ctx context.Context) error {
 		p.begin(false)
 		tag, sum, err := c.s.uploadTrailed(ctx, c.up.Key, c.up.ID, num, p)

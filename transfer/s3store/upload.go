@@ -71,6 +71,9 @@ func (s *Store) upload(ctx context.Context, in *transfer.PutInput, up transfer.U
 	c := &partClient{s: s, in: in, cancel: cancel, up: up, open: open}
 	if !open {
 		c.up = transfer.Upload{Key: in.Item.Key, Stat: in.Item.Stat, PartSize: s.PartSize(size), Begun: time.Now()}
+		if c.up.PartSize >= size { // it was begun by smaller ones: manager would make it one PutObject
+			c.up.PartSize = MinPartSize
+		}
 	}
 	c.parts = make([]transfer.Part, (size+c.up.PartSize-1)/c.up.PartSize)
 	c.doubt = open && up.Stat != in.Item.Stat
@@ -82,7 +85,7 @@ func (s *Store) upload(ctx context.Context, in *transfer.PutInput, up transfer.U
 	//nolint:staticcheck // see the import
 	u := manager.NewUploader(c, func(u *manager.Uploader) {
 		u.PartSize = c.up.PartSize
-		u.Concurrency = s.o.Parallel
+		u.Concurrency = min(s.lanes.most, len(c.parts))
 		u.LeavePartsOnError = true
 		u.BufferProvider = nil
 		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
@@ -252,7 +255,7 @@ func (c *partClient) sendPart(ctx context.Context, num int32, off, size int64, h
 
 // putPart sends what p holds as part num.
 func (c *partClient) putPart(ctx context.Context, num int32, p *slice) (etag string, _ error) {
-	p.moved = mover(c.in)
+	p.moved = c.s.mover(c.in)
 	req := &s3.UploadPartInput{
 		Bucket: &c.s.o.Bucket, Key: &c.up.Key, UploadId: &c.up.ID,
 		PartNumber: &num, ContentLength: &p.size,
@@ -285,7 +288,7 @@ func (c *partClient) putPart(ctx context.Context, num int32, p *slice) (etag str
 // sent takes note of how a part went.
 func (c *partClient) sent(err error) error {
 	if err == nil {
-		c.s.lanes.widen()
+		c.s.lanes.succeeded()
 	}
 	if isCode(err, "NoSuchUpload") {
 		err = errors.Join(errStartOver, err)

@@ -149,6 +149,8 @@ func (l *Log) Event(e transfer.Event) {
 	switch e.Kind {
 	case transfer.Scanned:
 		l.Info("scan ended")
+	case transfer.Paced:
+		l.Info("lanes", append([]any{"now", e.Lanes, "text", e.Text}, cause(e.Err)...)...)
 	case transfer.Notice:
 		l.Info(e.Text, "key", e.Key, "path", e.Path)
 	case transfer.Retry:

@@ -25,7 +25,7 @@ func (t *text) wants(k transfer.Kind) bool {
 	switch k {
 	case transfer.Failed, transfer.Notice, transfer.Waiting, transfer.Going:
 		return true
-	case transfer.Retry:
+	case transfer.Retry, transfer.Paced:
 		return t.o.Verbose > 0
 	case transfer.Planned, transfer.Ignored:
 		return t.o.DryRun
@@ -60,6 +60,13 @@ func (t *text) event(at time.Time, e transfer.Event) {
 	case transfer.Retry:
 		what, _ := t.o.Explain(e.Err)
 		t.say("retry in %s: %s%s", short(e.Wait), about(e), t.safe(what))
+	case transfer.Paced:
+		what := ""
+		if e.Err != nil {
+			what, _ = t.o.Explain(e.Err)
+			what = ": " + what
+		}
+		t.say("%s%s", t.safe(e.Text), t.safe(what))
 	case transfer.Ignored:
 		t.out.Write(fmt.Appendf(nil, "leave         -  %s  (%s)\n", Clean(e.Key), t.safe(e.Text)))
 	case transfer.Planned:

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"agent/transfer/s3store"
+)
+
+// automatic is how a flag says that a figure is found out while it runs.
+const automatic = "auto"
+
+// laneCount is a flag's value: so many large requests at once, or 0 for as many
+// as are of use.
+type laneCount int
+
+func (l *laneCount) Set(s string) error {
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if strings.EqualFold(strings.TrimSpace(s), automatic) {
+		n, err = 0, nil
+	}
+	if err != nil {
+		return fmt.Errorf("%q is no number: write for example 8, or %s", s, automatic)
+	}
+	*l = laneCount(n)
+	return nil
+}
+
+func (l *laneCount) String() string {
+	if *l == 0 {
+		return automatic
+	}
+	return strconv.Itoa(int(*l))
+}
+
+func (l *laneCount) Type() string { return "number" }
+
+// most is how many there may be.
+func (l laneCount) most() int {
+	if l == 0 {
+		return s3store.MaxLanes
+	}
+	return int(l)
+}
+
+// partBytes is a flag's value: a size, or 0 for one that suits the link.
+type partBytes byteSize
+
+func (p *partBytes) Set(s string) error {
+	if t := strings.TrimSpace(s); strings.EqualFold(t, automatic) || t == "0" {
+		*p = 0
+		return nil
+	}
+	return (*byteSize)(p).Set(s)
+}
+
+func (p *partBytes) String() string {
+	if *p == 0 {
+		return automatic
+	}
+	return (*byteSize)(p).String()
+}
+
+func (p *partBytes) Type() string { return "size" }
+
+// most is the size of parts, in bytes, where nothing speaks for smaller ones.
+func (p partBytes) most() int64 {
+	if p == 0 {
+		return 16 << 20
+	}
+	return int64(p)
+}
