@@ -40,16 +40,17 @@ type place struct {
 	CA    string `json:"ca"`
 }
 
-// serveSink serves until stdin ends: a parent that dies takes it along. Where
-// it serves is its only line of output.
+// serveSink serves until stdin ends: a parent that dies takes it along. Its first
+// line of output is where it serves, and its last what has come in.
 func serveSink(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("bench sink", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	ca := f.String("ca", "sink-ca.pem", "write the certificate to trust to `FILE`")
+	host := f.String("host", "127.0.0.1", "serve on this `ADDRESS`")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	s, err := sink.Start(*ca)
+	s, err := sink.StartAt(*host, *ca)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,8 @@ func serveSink(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	case <-ended:
 	case <-ctx.Done():
 	}
-	return s.Close()
+	err = json.NewEncoder(stdout).Encode(s.Counts())
+	return errors.Join(err, s.Close())
 }
 
 // runLimit uploads a directory by what package limit offers.

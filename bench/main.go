@@ -41,8 +41,11 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		if child, ok := children[args[0]]; ok {
 			return child(ctx, args[1:], stdout, stderr)
 		}
-		if args[0] == "sync" {
+		switch args[0] {
+		case "sync":
 			return benchSync(ctx, args[1:], stdout, stderr)
+		case "link":
+			return benchLink(ctx, args[1:], stdout, stderr)
 		}
 	}
 	o, err := parse(args, stderr)

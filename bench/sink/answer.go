@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // checksums are the headers by which a client says what it sends, in canonical
@@ -45,11 +46,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // put takes an object or a part.
 func (s *Server) put(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
 	n, end, err := s.discard(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "IncompleteBody")
 		return
 	}
+	s.lasted(time.Since(began))
 	if _, key := names(r); key == "" { // some clients make the bucket first
 		return
 	}
@@ -76,6 +79,14 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("ETag", etag)
 	h["Content-Length"] = []string{"0"}
+}
+
+// lasted notes how long a body took to come in.
+func (s *Server) lasted(d time.Duration) {
+	s.busy.Add(int64(d))
+	for most := s.longest.Load(); int64(d) > most && !s.longest.CompareAndSwap(most, int64(d)); {
+		most = s.longest.Load()
+	}
 }
 
 // post begins or completes an upload by parts.

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// certificate makes one for this machine that is its own authority, and writes
+// certificate makes one for host, an address, that is its own authority, and writes
 // it to file. Its key is never written.
-func certificate(file string) (tls.Certificate, error) {
+func certificate(file, host string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
@@ -31,7 +31,7 @@ func certificate(file string) (tls.Certificate, error) {
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 		IsCA:                  true,
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		IPAddresses:           []net.IP{net.ParseIP(host)},
 		DNSNames:              []string{"localhost"},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

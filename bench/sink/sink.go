@@ -29,6 +29,9 @@ type Counts struct {
 	Parts    int64 `json:"parts"`
 	Bytes    int64 `json:"bytes"` // of objects and parts, without chunk framing
 	Conns    int64 `json:"conns"` // connections accepted
+
+	Longest time.Duration `json:"longest"` // that one body took to come in, since the start
+	Busy    time.Duration `json:"busy"`    // that all bodies took, one after the other
 }
 
 // Sub is what has come in since before.
@@ -36,11 +39,12 @@ func (c Counts) Sub(before Counts) Counts {
 	return Counts{
 		Requests: c.Requests - before.Requests, Objects: c.Objects - before.Objects,
 		Parts: c.Parts - before.Parts, Bytes: c.Bytes - before.Bytes, Conns: c.Conns - before.Conns,
+		Longest: c.Longest, Busy: c.Busy - before.Busy,
 	}
 }
 
 // Server is a running sink. It serves http and https at once, on two ports of
-// 127.0.0.1.
+// one address.
 type Server struct {
 	httpURL, httpsURL string
 	server            http.Server
@@ -49,13 +53,18 @@ type Server struct {
 	ids               atomic.Int64
 	memory            memory
 
-	requests, objects, parts, bytes, conns atomic.Int64
+	host string
+
+	requests, objects, parts, bytes, conns, longest, busy atomic.Int64
 }
 
-// Start starts a sink, and writes the certificate that https clients have to
-// trust to caFile ("": no https).
-func Start(caFile string) (*Server, error) {
-	s := &Server{}
+// Start starts a sink on 127.0.0.1, and writes the certificate that https clients
+// have to trust to caFile ("": no https).
+func Start(caFile string) (*Server, error) { return StartAt("127.0.0.1", caFile) }
+
+// StartAt starts one on another address of this machine.
+func StartAt(host, caFile string) (*Server, error) {
+	s := &Server{host: host}
 	s.buffers.New = func() any { b := make([]byte, 256<<10); return &b }
 	s.server = http.Server{
 		Handler:           s,
@@ -77,7 +86,7 @@ func Start(caFile string) (*Server, error) {
 	if caFile == "" {
 		return s, nil
 	}
-	cert, err := certificate(caFile)
+	cert, err := certificate(caFile, host)
 	if err == nil {
 		url, err = s.listen(&tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
 	}
@@ -89,7 +98,7 @@ func Start(caFile string) (*Server, error) {
 }
 
 func (s *Server) listen(t *tls.Config) (addr string, err error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(s.host, "0"))
 	if err != nil {
 		return "", err
 	}
@@ -109,6 +118,7 @@ func (s *Server) Counts() Counts {
 	return Counts{
 		Requests: s.requests.Load(), Objects: s.objects.Load(), Parts: s.parts.Load(),
 		Bytes: s.bytes.Load(), Conns: s.conns.Load(),
+		Longest: time.Duration(s.longest.Load()), Busy: time.Duration(s.busy.Load()),
 	}
 }
 
