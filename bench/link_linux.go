@@ -56,6 +56,7 @@ func benchLink(ctx context.Context, args []string, stdout, stderr io.Writer) (er
 	f.Float64Var(&l.shape.Mbit, "mbit", 1000, "rate of the link, in 10⁶ bits a second")
 	f.DurationVar(&l.shape.RTT, "rtt", 50*time.Millisecond, "its round trip")
 	f.IntVar(&l.shape.MTU, "mtu", 9000, "`bytes` of its packets")
+	f.StringVar(&l.shape.Control, "control", "", "congestion control, one of those that this machine `allows` (default: the machine's)")
 	f.Float64Var(&l.seconds, "seconds", 40, "send as much as the link takes in so many seconds")
 	f.IntVar(&l.small, "small", 20_000, "how many files of 4 KiB")
 	f.IntVar(&l.raw, "raw", 16, "connections of the raw PUT; for small files eight times as many")
@@ -82,7 +83,10 @@ func benchLink(ctx context.Context, args []string, stdout, stderr io.Writer) (er
 
 // hold sends every load, and reports.
 func (l *linking) hold(ctx context.Context, stdout io.Writer) error {
-	control, _ := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control") // unknown, then
+	control := []byte(l.shape.Control)
+	if len(control) == 0 {
+		control, _ = os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control") // unknown, then
+	}
 	fmt.Fprintf(stdout, "%s\nlink: %g Mbit/s, round trip %v, packets of %d bytes, %s\n\n",
 		describeMachine(ctx, l.agent), l.shape.Mbit, l.shape.RTT, l.shape.MTU, bytes.TrimSpace(control))
 	var rows []string
@@ -103,7 +107,7 @@ func (l *linking) hold(ctx context.Context, stdout io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintf(stdout, "\n| load | MB | wall s | Mbit/s of data | of the link | from start to end of data | at 90 %% after s | longest part s | at once, mean | RssAnon MiB | CPU s |\n|---|---|---|---|---|---|---|---|---|---|---|\n%s", strings.Join(rows, ""))
+	fmt.Fprintf(stdout, "\n| load | MB | wall s | Mbit/s of data | of the link | and with headers | at 90 %% after s | longest part s | at once, mean | RssAnon MiB | CPU s |\n|---|---|---|---|---|---|---|---|---|---|---|\n%s", strings.Join(rows, ""))
 	return nil
 }
 
@@ -132,21 +136,21 @@ func (l *linking) write(dir string, files int) error {
 type usage struct {
 	sink.Counts
 	wall  time.Duration // of the program, from its start to its end
-	flow  time.Duration // from the first packet of data to the last
 	high  time.Duration // from its start until the link was used by nine tenths; 0: never
 	cpu   time.Duration
 	most  int64 // bytes of RssAnon
+	taken int64 // bytes that the link took, headers and all
 	lanes []string
 }
 
 func (u *usage) row(name string, mbit float64) string {
 	rate := float64(u.Bytes) * 8 / 1e6 / u.wall.Seconds()
-	flow := float64(u.Bytes) * 8 / 1e6 / u.flow.Seconds()
+	taken := float64(u.taken) * 8 / 1e6 / u.wall.Seconds()
 	high := "–"
 	if u.high > 0 {
 		high = fmt.Sprintf("%.1f", u.high.Seconds())
 	}
-	return fmt.Sprintf("| %s | %.1f | %.1f | %.1f | %.1f %% | %.1f %% | %s | %.1f | %.1f | %.1f | %.2f |\n", name, float64(u.Bytes)/1e6, u.wall.Seconds(), rate, 100*rate/mbit, 100*flow/mbit,
+	return fmt.Sprintf("| %s | %.1f | %.1f | %.1f | %.1f %% | %.1f %% | %s | %.1f | %.1f | %.1f | %.2f |\n", name, float64(u.Bytes)/1e6, u.wall.Seconds(), rate, 100*rate/mbit, 100*taken/mbit,
 		high, u.Longest.Seconds(), u.Busy.Seconds()/u.wall.Seconds(), float64(u.most)/mib, u.cpu.Seconds())
 }
 
@@ -184,6 +188,9 @@ func (l *linking) send(ctx context.Context, dir string, small, raw bool, stdout 
 	if err := u.watch(cmd, way, l.shape.Mbit); err != nil {
 		return u, errors.Join(err, server.end(&u.Counts))
 	}
+	if u.taken, err = way.Passed(ctx); err != nil {
+		return u, errors.Join(err, server.end(&u.Counts))
+	}
 	if err := server.end(&u.Counts); err != nil {
 		return u, err
 	}
@@ -205,11 +212,10 @@ func (u *usage) watch(cmd *exec.Cmd, way *shaped.Link, mbit float64) error {
 	const every = 500 * time.Millisecond
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var first, last time.Duration
 	for sent, at := before, began; ; {
 		select {
 		case err := <-ended:
-			u.wall, u.flow = time.Since(began), max(last-first, every)
+			u.wall = time.Since(began)
 			u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 			if err != nil {
 				return fmt.Errorf("%w\n%s", err, out.Bytes())
@@ -218,12 +224,6 @@ func (u *usage) watch(cmd *exec.Cmd, way *shaped.Link, mbit float64) error {
 		case now := <-tick.C:
 			n := way.Sent()
 			rate := float64(n-sent) * 8 / 1e6 / now.Sub(at).Seconds()
-			if rate > mbit/100 {
-				if first == 0 {
-					first = at.Sub(began) + 1
-				}
-				last = now.Sub(began)
-			}
 			if u.high == 0 && rate >= 0.9*mbit {
 				u.high = now.Sub(began)
 			}

@@ -13,8 +13,11 @@ package shaped
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +29,10 @@ type Options struct {
 	RTT   time.Duration // without queues
 	MTU   int           // bytes; 1500 when 0
 	Queue time.Duration // how long a packet waits at the most before it is dropped; RTT or 50 ms when 0
+
+	// Control is the congestion control of both ends, one of those that
+	// net.ipv4.tcp_allowed_congestion_control has; that of this machine when "".
+	Control string
 }
 
 // Addresses of both ends. Nothing but the other end can reach them.
@@ -43,14 +50,29 @@ func Able() error { return able() }
 // Link is a link that exists.
 type Link struct {
 	names [3]string // of the namespaces of client, router and server
+	way   string    // the device of the router that keeps to the rate
 	sent  atomic.Int64
 
 	tuns  []*os.File
 	relay sync.WaitGroup
 }
 
-// Sent is how many bytes of IP packets have gone from client to server, over all.
+// Sent is how many bytes of IP packets the client has sent so far, those included
+// that the link drops.
 func (l *Link) Sent() int64 { return l.sent.Load() }
+
+var passed = regexp.MustCompile(`(?m)^ Sent (\d+) bytes`)
+
+// Passed is how many bytes the link has taken from client to server, as it
+// counts them: packets with their Ethernet headers.
+func (l *Link) Passed(ctx context.Context) (int64, error) {
+	out, err := within(ctx, l.names[1], "tc", "-s", "qdisc", "show", "dev", l.way).Output()
+	m := passed.FindSubmatch(out)
+	if err != nil || m == nil {
+		return 0, fmt.Errorf("tc -s qdisc: %w: %q", err, out)
+	}
+	return strconv.ParseInt(string(m[1]), 10, 64)
+}
 
 // Client is a command that runs at the client's end.
 func (l *Link) Client(ctx context.Context, name string, args ...string) *exec.Cmd {

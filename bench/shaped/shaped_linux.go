@@ -41,7 +41,7 @@ func New(ctx context.Context, o Options) (_ *Link, err error) {
 		o.Queue = max(o.RTT, 50*time.Millisecond)
 	}
 	tag := strconv.Itoa(os.Getpid()) + "x" + strconv.FormatInt(time.Now().UnixNano()%1000, 10)
-	l := &Link{names: [3]string{"agent-c" + tag, "agent-r" + tag, "agent-s" + tag}}
+	l := &Link{names: [3]string{"agent-c" + tag, "agent-r" + tag, "agent-s" + tag}, way: "vr" + tag}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
@@ -99,9 +99,11 @@ func (l *Link) configure(ctx context.Context, o Options, tag string) error {
 			return err
 		}
 	}
-	// What Linux has where nobody has changed it. Congestion control stays what
-	// this machine has: namespaces may not choose freely.
+	// What Linux has where nobody has changed it.
 	defaults := map[string]string{"tcp_rmem": "4096 131072 6291456", "tcp_wmem": "4096 16384 4194304"}
+	if o.Control != "" {
+		defaults["tcp_congestion_control"] = o.Control
+	}
 	for _, ns := range []string{c, s} {
 		for name, value := range defaults {
 			if err := set(ctx, ns, name, value); err != nil {

@@ -34,6 +34,8 @@ func completions(root *cobra.Command) {
 		}
 		cmd.ValidArgsFunction = completeArg
 		fixed(cmd, "credentials", sourceNames)
+		fixed(cmd, "parallel", []string{automatic, "4", "8", "16", "32"})
+		fixed(cmd, "part-size", []string{automatic, "8MiB", "16MiB", "64MiB"})
 		fixed(cmd, algorithmFlag(cmd), []string{"crc64nvme", "crc32c", "none"})
 	}
 }

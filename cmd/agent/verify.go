@@ -18,6 +18,10 @@ import (
 	"agent/transfer"
 )
 
+// verifyLanes is what "auto" is for verify: it reads a disk, and asks the store
+// for little.
+const verifyLanes laneCount = 8
+
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
 	remote remoteOptions
@@ -27,7 +31,7 @@ type verifyOptions struct {
 	allFiles, noFollow bool
 	download, noExtra  bool
 	manifest           string
-	parallel           int
+	parallel           laneCount
 	quiet, json        bool
 }
 
@@ -42,7 +46,8 @@ func (o *verifyOptions) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.download, "download", false, "fetch the bytes of objects of which the store keeps no checksum that tells")
 	f.BoolVar(&o.noExtra, "no-extra", false, "objects that no file stands behind are no difference")
 	f.StringVar(&o.manifest, "manifest", "", "compare with this `FILE`, which 'upload --manifest' wrote, instead of a directory")
-	f.IntVar(&o.parallel, "parallel", 8, "files read at once; objects are asked about at four times that")
+	o.parallel = verifyLanes
+	f.Var(&o.parallel, "parallel", "files read at once, a `number`; auto is 8. Objects are asked about at four times that")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print differences only")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }
@@ -100,6 +105,9 @@ func (o *remoteOptions) unattended(cmd *cobra.Command, watched bool) {
 }
 
 func runVerify(ctx context.Context, name string, args []string, o verifyOptions, s std) error {
+	if o.parallel == 0 {
+		o.parallel = verifyLanes
+	}
 	if o.parallel < 1 || o.parallel > 1024 {
 		return &dest.Mistake{Msg: fmt.Sprintf("--parallel %d is not between 1 and 1024", o.parallel)}
 	}
@@ -111,7 +119,7 @@ func runVerify(ctx context.Context, name string, args []string, o verifyOptions,
 		return &dest.Mistake{Msg: "name a directory and where it is stored", Hint: fmt.Sprintf("write: %[1]s verify DIR workspace/path, or: %[1]s verify --manifest FILE workspace/path", name)}
 	}
 	o.remote.connection.limiter = o.limiter()
-	c, err := connect(ctx, o.remote.connection, args[want-1], o.parallel*4+4)
+	c, err := connect(ctx, o.remote.connection, args[want-1], int(o.parallel)*4+4)
 	if err != nil {
 		return err
 	}
@@ -123,7 +131,7 @@ func runVerify(ctx context.Context, name string, args []string, o verifyOptions,
 	if o.dryRun {
 		return v.plan(s)
 	}
-	r, ctx := openRemote(ctx, name, o.remote, s, c, v.prefix, o.parallel)
+	r, ctx := openRemote(ctx, name, o.remote, s, c, v.prefix, int(o.parallel))
 	defer r.close()
 	v.remote = r
 	return v.run(ctx)
@@ -224,7 +232,7 @@ func (v *verifying) run(ctx context.Context) error {
 	stop := v.watchProgress(ctx)
 	err := transfer.Verify(ctx, v.claims, v.store, transfer.VerifyOptions{
 		Prefix: v.prefix, NoExtra: v.o.noExtra, LeaveOut: v.take.taken().LeaveOut, Download: v.o.download,
-		Asking: v.o.parallel * 4, Reading: v.o.parallel,
+		Asking: int(v.o.parallel) * 4, Reading: int(v.o.parallel),
 		Found: v.found, Notice: func(text string) { v.say("note: %s", text) }, Stop: v.stopper.stop,
 	})
 	stop()
