@@ -193,13 +193,26 @@ func TestRunHoldsFewSteps(t *testing.T) {
 }
 
 func TestRunOpensFewFiles(t *testing.T) {
+	limits := transfer.RunOptions{Items: 10, Large: 3, Size: 50}
+	openAtOnce(t, limits, 10, 3)
+	// As few as keep five lanes busy: large ones are of three parts.
+	limits.Items, limits.Large, limits.Lanes = 256, 32, func() int { return 5 }
+	openAtOnce(t, limits, 40, 4)
+	limits.Lanes = func() int { return 1 }
+	openAtOnce(t, limits, 32, 2)
+}
+
+// openAtOnce checks how many items are open at the most within limits, and
+// exactly how many large ones.
+func openAtOnce(t *testing.T, limits transfer.RunOptions, items, larges int) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		bodies := map[string]string{}
 		for i := range 100 {
 			bodies[fmt.Sprintf("%03d", i)] = strings.Repeat("x", 1+i%2*100)
 		}
 		jb := newJob(t, bodies)
-		jb.o.Items, jb.o.Large, jb.o.Size = 10, 3, 50
+		jb.o.Items, jb.o.Large, jb.o.Size, jb.o.Lanes = limits.Items, limits.Large, limits.Size, limits.Lanes
 		var open, large, most, mostLarge int
 		var mu sync.Mutex
 		jb.store.Fail = func(_ context.Context, op, key string) error {
@@ -222,7 +235,7 @@ func TestRunOpensFewFiles(t *testing.T) {
 			most, mostLarge = max(most, open), max(mostLarge, large)
 			return nil
 		}
-		if res, err := jb.run(jb.entries()...); err != nil || !res.Complete || most > 10 || mostLarge != 3 {
+		if res, err := jb.run(jb.entries()...); err != nil || !res.Complete || most > items || mostLarge != larges {
 			t.Errorf("%+v, %v: %d open, %d of them large", res, err, most, mostLarge)
 		}
 	})

@@ -204,7 +204,7 @@ func (s *session) transfer(ctx context.Context) error {
 	// Little garbage is made; collecting it late saves a third of the CPU of
 	// small files, and the limit keeps that from costing memory.
 	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(int64(s.o.memory) + 24<<20)
+	debug.SetMemoryLimit(s.memoryLimit())
 
 	if s.down != nil {
 		return s.fetch(ctx)
@@ -249,6 +249,15 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 		s.maybeNothing()
 	}
 	return s.deleteSurplus(ctx, res.Complete, err)
+}
+
+// memoryLimit is where garbage is collected sooner. An automatic number of lanes
+// leaves half of --memory to bodies.
+func (s *session) memoryLimit() int64 {
+	if s.o.parallel == 0 {
+		return int64(s.o.memory)/2 + 28<<20
+	}
+	return int64(s.o.memory) + 24<<20
 }
 
 // lanes tells how many large requests are of use just now; nil where the number

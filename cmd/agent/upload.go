@@ -37,7 +37,7 @@ type uploadOptions struct {
 func (o *uploadOptions) addFlags(cmd *cobra.Command) {
 	o.runOptions.addFlags(cmd, runWords{
 		nothing:  "send nothing",
-		partSize: "part `size`; auto: 16MiB, less on a slow link. Grown where a file would need more than 10,000 parts",
+		partSize: "part `size`; auto: 16MiB, less on a link that is slow or not known yet. Grown where a file would need more than 10,000 parts",
 		parallel: "large parts in flight at once, a `number`; auto: as many as are of use, up to 64. Small files go at four times that",
 	})
 	o.manifestOptions.addFlags(cmd)

@@ -267,16 +267,11 @@ func (l *lanes) refused(began time.Time, why error) {
 	l.now.why = why
 }
 
-// open is how many large requests may be made at once just now, if they are of
-// size bytes.
-func (l *lanes) open(size int64) int {
+// open is how many large requests may be made at once just now.
+func (l *lanes) open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := l.limit / smallPerLarge
-	if l.pace != nil {
-		n = min(n, max(int(l.pace.room()/size), 1))
-	}
-	return n
+	return l.limit / smallPerLarge
 }
 
 // link is the measured rate, in bytes a second; 0 where it is not known.

@@ -161,9 +161,9 @@ func TestPaceOfLinks(t *testing.T) {
 		longest   time.Duration
 		few, many int // lanes in the end
 	}{
-		"1 Mbit/s":                    {&link{rate: mbit, latency: 20 * time.Millisecond}, 5 << 20, time.Second, 0.95, time.Minute, 1, 1},
-		"10 Mbit/s":                   {&link{rate: 10 * mbit, latency: 25 * time.Millisecond}, part, 2 * time.Second, 0.97, 40 * time.Second, 1, 2},
-		"10 Mbit/s, noisy":            {&link{rate: 10 * mbit, latency: 25 * time.Millisecond, noise: 0.5}, part, 2 * time.Second, 0.95, 40 * time.Second, 1, 3},
+		"1 Mbit/s":                    {&link{rate: mbit, latency: 20 * time.Millisecond}, 5 << 20, time.Second, 0.95, time.Minute, 1, 4},
+		"10 Mbit/s":                   {&link{rate: 10 * mbit, latency: 25 * time.Millisecond}, unknownPart, 2 * time.Second, 0.97, 40 * time.Second, 2, 4},
+		"10 Mbit/s, noisy":            {&link{rate: 10 * mbit, latency: 25 * time.Millisecond, noise: 0.5}, part, 2 * time.Second, 0.95, 40 * time.Second, 2, 4},
 		"1 Gbit/s, 50 ms":             {&link{rate: 1000 * mbit, perConn: 500 * mbit, latency: 50 * time.Millisecond}, part, 4 * time.Second, 0.95, 20 * time.Second, 3, 10},
 		"10 Gbit/s, 640 a connection": {&link{rate: 10_000 * mbit, perConn: 640 * mbit, latency: 25 * time.Millisecond}, part, 5 * time.Second, 0.90, 20 * time.Second, 16, 34},
 		"10 Gbit/s, one fills it":     {&link{rate: 10_000 * mbit}, part, time.Second, 0.97, 20 * time.Second, 4, 8},
@@ -174,14 +174,14 @@ func TestPaceOfLinks(t *testing.T) {
 				r := over(c.link, 2*MaxLanes, c.size)
 				_, _, early := r.during(c.within)
 				rate, _, longest := r.during(2 * time.Minute)
-				t.Logf("%.1f %% of the link, longest part %v, %d lanes, told %v", 100*rate/c.link.rate, longest.Round(time.Millisecond), r.lanes.open(c.size), r.told)
+				t.Logf("%.1f %% of the link, longest part %v, %d lanes, told %v", 100*rate/c.link.rate, longest.Round(time.Millisecond), r.lanes.open(), r.told)
 				if rate < c.share*c.link.rate {
 					t.Errorf("%.1f %% of the link from %v on", 100*rate/c.link.rate, c.within)
 				}
 				if max(early, longest) > c.longest {
 					t.Errorf("a part took %v", longest)
 				}
-				if n := r.lanes.open(c.size); n < c.few || n > c.many {
+				if n := r.lanes.open(); n < c.few || n > c.many {
 					t.Errorf("%d lanes in the end", n)
 				}
 				r.end()
@@ -217,7 +217,7 @@ func TestPaceBacksOff(t *testing.T) {
 				refused := k.refuse
 				rate, requests, _ := r.during(2 * time.Minute)
 				can, again := min(float64(most)*k.perConn, k.rate), float64(k.refuse-refused)
-				t.Logf("%.0f %% of what they can do, %d lanes, %d refused before, then %.0f beside %.0f, told %v", 100*rate/can, r.lanes.open(part), refused, again, 120*requests, r.told)
+				t.Logf("%.0f %% of what they can do, %d lanes, %d refused before, then %.0f beside %.0f, told %v", 100*rate/can, r.lanes.open(), refused, again, 120*requests, r.told)
 				if rate < 0.7*can || again > max(30, 0.05*120*requests) {
 					t.Errorf("%.0f %% of what they can do, and %.0f requests were refused beside %.0f", 100*rate/can, again, 120*requests)
 				}
@@ -234,12 +234,12 @@ func TestPaceRecovers(t *testing.T) {
 		k := &link{rate: 1000 * mbit, perConn: 100 * mbit, latency: 25 * time.Millisecond}
 		r := over(k, 2*MaxLanes, part)
 		r.during(20 * time.Second)
-		before := r.lanes.open(part)
+		before := r.lanes.open()
 		k.mu.Lock()
 		k.flaky = 1
 		k.mu.Unlock()
 		r.during(20 * time.Second)
-		if n := r.lanes.open(part); n > 2 {
+		if n := r.lanes.open(); n > 2 {
 			t.Errorf("%d lanes while everything is refused", n)
 		}
 		k.mu.Lock()
@@ -247,7 +247,7 @@ func TestPaceRecovers(t *testing.T) {
 		k.mu.Unlock()
 		r.during(60 * time.Second)
 		rate, _, _ := r.during(20 * time.Second)
-		t.Logf("%d lanes before, %d after, told %v", before, r.lanes.open(part), r.told)
+		t.Logf("%d lanes before, %d after, told %v", before, r.lanes.open(), r.told)
 		if rate < 0.85*k.rate {
 			t.Errorf("%.0f %% of the link, a minute after it", 100*rate/k.rate)
 		}
@@ -282,18 +282,18 @@ func TestPaceFollowsTheLink(t *testing.T) {
 			k.rate, k.perConn = rate, perConn
 		}
 		r.during(20 * time.Second)
-		fast := r.lanes.open(part)
+		fast := r.lanes.open()
 		rates(10*mbit, 10*mbit)
 		r.during(5 * time.Minute) // what was under way ends
 		rate, _, longest := r.during(5 * time.Minute)
-		t.Logf("%d lanes, then %d: %.1f %% of the slow link, longest part %v", fast, r.lanes.open(part), 100*rate/k.rate, longest)
+		t.Logf("%d lanes, then %d: %.1f %% of the slow link, longest part %v", fast, r.lanes.open(), 100*rate/k.rate, longest)
 		if rate < 0.97*k.rate || longest > 40*time.Second {
 			t.Errorf("%.1f %% of the slow link, and a part took %v", 100*rate/k.rate, longest)
 		}
 		rates(1000*mbit, 100*mbit)
 		r.during(45 * time.Second)
 		rate, _, _ = r.during(time.Minute)
-		t.Logf("then %d lanes: %.1f %%, told %v", r.lanes.open(part), 100*rate/k.rate, r.told)
+		t.Logf("then %d lanes: %.1f %%, told %v", r.lanes.open(), 100*rate/k.rate, r.told)
 		if rate < 0.85*k.rate {
 			t.Errorf("%.0f %% of the link when it is fast again", 100*rate/k.rate)
 		}
@@ -306,7 +306,7 @@ func TestPaceNeedsHunger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := over(&link{rate: 1000 * mbit, perConn: 10 * mbit, latency: 25 * time.Millisecond}, 6, part)
 		r.during(time.Minute)
-		if n := r.lanes.open(part); n < 4 || n > 8 {
+		if n := r.lanes.open(); n < 4 || n > 8 {
 			t.Errorf("%d lanes for six senders", n)
 		}
 		r.end()

@@ -58,7 +58,7 @@ type Options struct {
 
 	Parallel int   // large requests at once; 0 finds out how many are of use, up to MaxLanes. Small ones go at four times that
 	Memory   int64 // bytes of buffers over all requests; default 64 MiB
-	PartSize int64 // bytes; 0 is 16 MiB, or less where the link is slow. It grows where a file would need more than MaxParts
+	PartSize int64 // bytes; 0 is 16 MiB, or less where the link is slow or not known yet. It grows where a file would need more than MaxParts
 
 	Checksum    transfer.Checksum
 	SignPayload bool // over plain http: hash and sign the body (SHA-256) instead of leaving it to the checksum
@@ -179,8 +179,17 @@ func isAWS(endpoint string) bool {
 	return strings.HasSuffix(h, ".amazonaws.com") || strings.HasSuffix(h, ".amazonaws.com.cn")
 }
 
-// defaultPart is the size of a part, in bytes, on a link that takes it in time.
-const defaultPart = 16 << 20
+// Sizes of parts, in bytes, where none is configured: on a link that takes them in
+// time, and of a file of several while nothing is known of the link. Larger ones
+// cost hardly less, and these suit a slow link, too.
+const (
+	defaultPart = 16 << 20
+	unknownPart = 8 << 20
+)
+
+// lanesInRoom is how many parts should go at once at least, each in time: where
+// it is two, the link idles whenever one of them ends.
+const lanesInRoom = 4
 
 // PartSize is the size of every part but the last of an upload of size bytes that
 // begins now: the configured one, or the next whole MiB that keeps below MaxParts.
@@ -189,8 +198,12 @@ func (s *Store) PartSize(size int64) int64 {
 	p := s.o.PartSize
 	if p <= 0 {
 		p = defaultPart
-		if link := s.lanes.link(); link > 0 { // two at once should be there in time
-			p = min(p, int64(link*partTime.Seconds())/2/mib*mib)
+		link := s.lanes.link()
+		switch {
+		case link > 0:
+			p = min(p, int64(link*partTime.Seconds())/lanesInRoom/mib*mib)
+		case size > defaultPart:
+			p = unknownPart
 		}
 	}
 	p = min(max(p, MinPartSize), MaxPartSize)
@@ -201,8 +214,9 @@ func (s *Store) PartSize(size int64) int64 {
 	return min((p+mib-1)/mib*mib, MaxPartSize)
 }
 
-// Lanes is how many large requests may be made at once just now.
-func (s *Store) Lanes() int { return s.lanes.open(s.PartSize(0)) }
+// Lanes is how many large requests may be made at once just now, as long as each
+// ends in time.
+func (s *Store) Lanes() int { return s.lanes.open() }
 
 // paced tells that the number of lanes has settled, or why it was lowered.
 func (s *Store) paced(lanes int, why error) {

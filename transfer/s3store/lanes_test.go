@@ -1,0 +1,144 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"agent/transfer"
+	"agent/transfer/storetest"
+)
+
+// blank is a file of any size.
+type blank struct{}
+
+func (blank) ReadAt(p []byte, _ int64) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestOneFileUsesEveryLane: a single file has as many parts under way as bring
+// anything.
+func TestOneFileUsesEveryLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		busy, most := 0, 0
+		ctx, cancel := context.WithCancelCause(t.Context())
+		full := errors.New("every lane is in use")
+		r := newRig(func(o *Options) {
+			next := o.HTTP
+			o.HTTP = doer(func(req *http.Request) (*http.Response, error) {
+				if storetest.OpOf(req) != opPart {
+					return next.Do(req)
+				}
+				mu.Lock()
+				busy++
+				most = max(most, busy)
+				if busy == MaxLanes {
+					cancel(full)
+				}
+				mu.Unlock()
+				time.Sleep(100 * time.Millisecond) // whatever else is under way
+				_, _ = io.Copy(io.Discard, req.Body)
+				mu.Lock()
+				busy--
+				mu.Unlock()
+				req.Body = io.NopCloser(strings.NewReader(""))
+				return next.Do(req)
+			})
+		})
+		r.s3.noSums = true // it is not handed the bytes
+		in := r.in("k", nil, nil)
+		in.Item.Stat.Size, in.Body = 100<<30, blank{}
+		_, err := r.Put(ctx, in)
+		if !errors.Is(err, full) || most != MaxLanes {
+			t.Errorf("%d parts at once: %v", most, err)
+		}
+	})
+}
+
+// TestLanesInOrder: a large request that waits is not passed by small ones, gives
+// its place up when it waits no longer, and what is free is then theirs.
+func TestLanesInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLanes(1, nil)
+		var wg sync.WaitGroup
+		take := func(ctx context.Context, n int64, hold time.Duration, took *time.Duration) {
+			began := time.Now()
+			wg.Go(func() {
+				release, err := l.acquire(ctx, n)
+				*took = time.Since(began)
+				if err == nil {
+					time.Sleep(hold)
+					release()
+				}
+			})
+			synctest.Wait()
+		}
+		var first, large, small, gone, last time.Duration
+		short, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		take(t.Context(), 1, time.Second, &first)
+		take(t.Context(), smallSize+1, time.Second, &large)
+		take(short, smallSize+1, time.Second, &gone)
+		take(t.Context(), 1, time.Second, &small)
+		take(t.Context(), 1, time.Second, &last)
+		wg.Wait()
+		if first != 0 || large != time.Second || gone != 1500*time.Millisecond || small != 2*time.Second || last != small {
+			t.Errorf("after %v, %v, %v, %v, %v", first, large, gone, small, last)
+		}
+		if l.out != 0 || l.busy != 0 || l.big != 0 || l.load != 0 || len(l.queue) != 0 {
+			t.Errorf("in the end %+v", l)
+		}
+	})
+}
+
+// TestBodiesWithinMemory: however many lanes there are, whole bodies take no more
+// than their part of memory, and the others go without.
+func TestBodiesWithinMemory(t *testing.T) {
+	var b buffers
+	b.share, b.most = share(64<<20, 0)
+	var frees []func()
+	for range 100 {
+		buf, free := b.hold(5 << 20)
+		if buf == nil {
+			break
+		}
+		frees = append(frees, free)
+	}
+	if n := len(frees); n != 4 {
+		t.Errorf("%d buffers of 8 MiB in half of 64", n)
+	}
+	if buf, _ := b.hold(9 << 20); buf != nil {
+		t.Error("one takes more than an eighth")
+	}
+	for _, free := range frees {
+		free()
+	}
+	if b.out.Load() != 0 {
+		t.Errorf("%d bytes are lost", b.out.Load())
+	}
+}
+
+// TestStartsOverWhereOnePartWouldDo: an upload that was begun by small parts and
+// is gone starts over by parts, also where they would be larger than the file.
+func TestStartsOverWhereOnePartWouldDo(t *testing.T) {
+	r := newRig(func(o *Options) { o.PartSize = 64 << 20 })
+	in := r.in("k", big(), nil)
+	begun := transfer.Upload{Key: "k", ID: "gone", Stat: in.Item.Stat, PartSize: MinPartSize, Begun: time.Now()}
+	if err := in.Journal.Begin(begun); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Put(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	if r.s3.count(opPart) != 3 {
+		t.Errorf("%d parts", r.s3.count(opPart))
+	}
+}
