@@ -14,6 +14,13 @@ const (
 
 	windowLeast = 250 * time.Millisecond
 	windowMost  = time.Second
+	// settleTime after a change fills, or empties, the way: what new connections
+	// put on it comes nowhere yet.
+	settleTime = 750 * time.Millisecond
+	// trialLeast is how long a try is looked at before it is found to be right, and
+	// trialMost before it is found to be in vain.
+	trialLeast = time.Second
+	trialMost  = 2 * time.Second
 	// windowBytes of each large request, or two turns of all requests, make a
 	// window long enough to be judged: what the buffers of a connection take at
 	// once is a tenth of it.
@@ -34,12 +41,12 @@ const (
 	// own affair: some refuse one in a hundred, however few there are.
 	refusedShare = 0.05
 
-	gainOfDoubling = 0.10  // what twice the lanes must bring at least
-	gainOfMore     = 0.05  // likewise, smaller steps
-	lossOfFewer    = 0.03  // what fewer lanes may cost
+	gainOfDoubling = 0.06  // what twice the lanes must bring at least
+	gainOfMore     = 0.03  // likewise, smaller steps
+	lossOfFewer    = 0.02  // what fewer lanes may cost
+	leap           = 1.5   // times as much from twice the lanes needs no second look
 	surprise       = 0.40  // a change by so much is none of ours: look around again
 	forgetting     = 0.998 // a window: the best of late is no goal for ever
-	trialWindows   = 3     // after which a try that brought nothing is over
 
 	waitLeast    = 4 * time.Second // from one try to the next
 	waitMost     = time.Minute
@@ -58,13 +65,13 @@ const (
 type pace struct {
 	level int // lanes now
 
-	base  int     // the number that has proved itself; another level is a try
-	rate  float64 // work a second at base; 0 where it is not known
-	best  float64 // the highest of late
-	trial trial   // at level
-	fresh int     // windows that still tell of the level before
-	step  float64 // how far the next try goes up
-	down  bool    // the next try goes down
+	base  int           // the number that has proved itself; another level is a try
+	rate  float64       // work a second at base; 0 where it is not known
+	best  float64       // the highest of late
+	trial trial         // at level
+	fresh time.Duration // how long windows still tell of the change
+	step  float64       // how far the next try goes up
+	down  bool          // the next try goes down
 	next  time.Time
 	wait  time.Duration // after a try in vain
 
@@ -95,13 +102,11 @@ type window struct {
 
 // trial adds up windows.
 type trial struct {
-	n    int
 	work float64
 	took time.Duration
 }
 
 func (t *trial) add(w window) {
-	t.n++
 	t.work += w.work()
 	t.took += w.took
 }
@@ -145,7 +150,7 @@ func (p *pace) succeeded() {
 }
 
 func (p *pace) open(level int) {
-	p.level, p.base, p.fresh, p.trial = level, level, 1, trial{}
+	p.level, p.base, p.fresh, p.trial = level, level, settleTime, trial{}
 	p.opened = level >= startLanes
 }
 
@@ -168,17 +173,17 @@ func (p *pace) took(now time.Time, w window) verdict {
 	}
 	p.strikes = 0
 	if w.work() == 0 {
-		p.trial, p.fresh = trial{}, 1
+		p.trial, p.fresh = trial{}, settleTime
 		return going
 	}
 	p.measure(w)
 	switch {
 	case !w.hungry:
-		p.level, p.trial, p.fresh = p.base, trial{}, 1 // more are of no use
+		p.level, p.trial, p.fresh = p.base, trial{}, settleTime // more are of no use
 	case !p.opened:
 		p.open(min(2*p.level, startLanes))
 	case p.fresh > 0 && !p.leaps(w):
-		p.fresh--
+		p.fresh -= w.took
 	default:
 		p.trial.add(w)
 		return p.judge(now, w)
@@ -213,7 +218,7 @@ func (p *pace) measure(w window) {
 
 // leaps reports a window that proves a try before its first effects are over.
 func (p *pace) leaps(w window) bool {
-	return p.level >= 2*p.base && p.rate > 0 && w.work() > 1.5*p.rate*w.took.Seconds()
+	return p.level >= 2*p.base && p.rate > 0 && w.work() > leap*p.rate*w.took.Seconds()
 }
 
 // hold measures the number that has proved itself, until it is time for a try.
@@ -221,7 +226,7 @@ func (p *pace) hold(now time.Time, w window) verdict {
 	r := w.work() / w.took.Seconds()
 	switch {
 	case p.rate == 0:
-		if p.trial.n < 2 {
+		if p.trial.took < trialLeast {
 			return going
 		}
 		p.rate = p.trial.rate()
@@ -259,7 +264,7 @@ func (p *pace) try(now time.Time) {
 		p.down, p.next = false, now.Add(p.wait)
 		return
 	}
-	p.fresh, p.trial = 1, trial{}
+	p.fresh, p.trial = settleTime, trial{}
 }
 
 // more judges a try with more lanes.
@@ -269,13 +274,14 @@ func (p *pace) more(now time.Time) verdict {
 		need = gainOfDoubling
 	}
 	r := p.trial.rate()
-	if r >= p.rate*(1+need) {
+	leaps := p.level >= 2*p.base && r > leap*p.rate
+	if r >= p.rate*(1+need) && (leaps || p.trial.took >= trialLeast) {
 		p.base, p.rate, p.best, p.wait = p.level, r, max(p.best, r), waitLeast
 		p.trial = trial{}
 		p.try(now)
 		return going
 	}
-	if p.trial.n < trialWindows {
+	if p.trial.took < trialMost {
 		return going
 	}
 	if p.step > 1.5 { // half as much may be right
@@ -290,7 +296,7 @@ func (p *pace) more(now time.Time) verdict {
 
 // fewer judges a try with fewer lanes.
 func (p *pace) fewer(now time.Time) verdict {
-	if p.trial.n < trialWindows {
+	if p.trial.took < trialMost {
 		return going
 	}
 	r := p.trial.rate()
@@ -311,7 +317,7 @@ func (p *pace) inVain(now time.Time) {
 }
 
 func (p *pace) back(now time.Time, wait time.Duration) {
-	p.level, p.fresh, p.trial, p.next = p.base, 1, trial{}, now.Add(wait)
+	p.level, p.fresh, p.trial, p.next = p.base, settleTime, trial{}, now.Add(wait)
 }
 
 // backOff closes lanes, because there are too many.
