@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"runtime"
 	"sync"
 	"syscall"
@@ -41,10 +40,10 @@ func serverCPU() int {
 	return -1
 }
 
-// startOn starts cmd on one CPU.
-func startOn(cmd *exec.Cmd, cpu int) error {
+// onCPU calls do, and what processes do starts stay on one CPU.
+func onCPU(cpu int, do func() error) error {
 	if cpu < 0 {
-		return cmd.Start()
+		return do()
 	}
 	started := make(chan error)
 	go func() {
@@ -58,7 +57,7 @@ func startOn(cmd *exec.Cmd, cpu int) error {
 			started <- err
 			return
 		}
-		started <- cmd.Start()
+		started <- do()
 	}()
 	return <-started
 }
@@ -71,4 +70,13 @@ func peakRSS(p *os.ProcessState) int64 {
 		return u.Maxrss << 10
 	}
 	return 0
+}
+
+// freeBytes is what a user can still write where dir is; -1 where it can't be told.
+func freeBytes(dir string) int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return -1
+	}
+	return int64(st.Bavail) * st.Bsize //nolint:gosec // no disk is that large
 }

@@ -96,7 +96,7 @@ func benchSync(ctx context.Context, args []string, stdout, stderr io.Writer) (er
 // hold stores the files, and has all compare them in turns.
 func (s *syncing) hold(ctx context.Context, stdout io.Writer) (err error) {
 	s.tree = filepath.Join(s.dir, "tree")
-	if err := (load{files: s.files, size: 100}).write(s.tree); err != nil {
+	if err := same(s.files, 100).write(s.tree); err != nil {
 		return err
 	}
 	if err := age(s.tree); err != nil {
@@ -167,8 +167,8 @@ func (s *syncing) add(ctx context.Context, to *syncResult, round int, stdout io.
 	if did["PutObject"]+did["CopyObject"]+did["CreateMultipartUpload"] > 0 {
 		return fmt.Errorf("%s: nothing had changed, and it wrote: %v", to.runner.name, did)
 	}
-	to.walls, to.cpus, to.requests = append(to.walls, m.wall.Seconds()), append(to.cpus, m.cpu.Seconds()), counted(did)
-	fmt.Fprintf(stdout, "round %d  %-55s wall %7.2f s  CPU %6.2f s  %s\n", round+1, to.runner.name, m.wall.Seconds(), m.cpu.Seconds(), to.requests)
+	to.walls, to.cpus, to.requests = append(to.walls, m.wall.Seconds()), append(to.cpus, m.cpu().Seconds()), counted(did)
+	fmt.Fprintf(stdout, "round %d  %-55s wall %7.2f s  CPU %6.2f s  %s\n", round+1, to.runner.name, m.wall.Seconds(), m.cpu().Seconds(), to.requests)
 	return nil
 }
 
@@ -211,7 +211,7 @@ func (s *syncing) run(ctx context.Context, r syncRunner) (m sample, did map[stri
 	if err := cmd.Run(); err != nil {
 		return m, nil, fmt.Errorf("%s: %w\n%s", r.name, err, out.Bytes())
 	}
-	m = sample{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	m = sample{wall: time.Since(began), user: cmd.ProcessState.UserTime(), sys: cmd.ProcessState.SystemTime()}
 	all, err := s.server.Requests()
 	if err != nil {
 		return m, nil, err

@@ -27,15 +27,17 @@ type Counts struct {
 	Requests int64 `json:"requests"`
 	Objects  int64 `json:"objects"` // stored, by one PutObject or by parts
 	Parts    int64 `json:"parts"`
-	Bytes    int64 `json:"bytes"` // of objects and parts, without chunk framing
-	Conns    int64 `json:"conns"` // connections accepted
+	Bytes    int64 `json:"bytes"`  // of objects and parts, without chunk framing
+	Summed   int64 `json:"summed"` // bodies that came with something to compare them with
+	Bare     int64 `json:"bare"`   // bodies that came without
+	Conns    int64 `json:"conns"`  // connections accepted
 }
 
 // Sub is what has come in since before.
 func (c Counts) Sub(before Counts) Counts {
 	return Counts{
 		Requests: c.Requests - before.Requests, Objects: c.Objects - before.Objects,
-		Parts: c.Parts - before.Parts, Bytes: c.Bytes - before.Bytes, Conns: c.Conns - before.Conns,
+		Parts: c.Parts - before.Parts, Bytes: c.Bytes - before.Bytes, Summed: c.Summed - before.Summed, Bare: c.Bare - before.Bare, Conns: c.Conns - before.Conns,
 	}
 }
 
@@ -49,7 +51,7 @@ type Server struct {
 	ids               atomic.Int64
 	memory            memory
 
-	requests, objects, parts, bytes, conns atomic.Int64
+	requests, objects, parts, bytes, summed, bare, conns atomic.Int64
 }
 
 // Start starts a sink, and writes the certificate that https clients have to
@@ -108,7 +110,7 @@ func (s *Server) URL() (plain, secure string) { return s.httpURL, s.httpsURL }
 func (s *Server) Counts() Counts {
 	return Counts{
 		Requests: s.requests.Load(), Objects: s.objects.Load(), Parts: s.parts.Load(),
-		Bytes: s.bytes.Load(), Conns: s.conns.Load(),
+		Bytes: s.bytes.Load(), Summed: s.summed.Load(), Bare: s.bare.Load(), Conns: s.conns.Load(),
 	}
 }
 
