@@ -22,7 +22,7 @@ func TestBench(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := benched(t, "-alone", "-rounds", "2", "-scale", "0.001", "-sandbox", sandbox)
+	text := benched(t, "-alone", "-rounds", "1", "-scale", "0.001", "-sandbox", sandbox)
 	for _, c := range contests {
 		_, section, ok := strings.Cut(text, "\n`-only "+c.name+"`")
 		if !ok {
@@ -44,9 +44,44 @@ func TestBenchPeers(t *testing.T) {
 	text := benched(t, "-only", "small,large-http", "-rounds", "1", "-scale", "0.001")
 	f := field{agent: built}
 	for _, r := range peers {
-		if _, err := f.find(r.program); err == nil && strings.Count(text, "\n| "+r.name+" |") != 2 {
-			t.Errorf("not twice %s in\n%s", r.name, text)
+		if _, err := f.find(r.program); err == nil && !strings.Contains(text, "\n| "+r.name+" |") {
+			t.Errorf("no line for %s in\n%s", r.name, text)
 		}
+	}
+}
+
+// TestKnows proves that flags are told apart which no help mentions.
+func TestKnows(t *testing.T) {
+	f := field{agent: built}
+	if !f.knows(t.Context(), "--quiet") || f.knows(t.Context(), "--no-such-flag") {
+		t.Error("--quiet is not known, or --no-such-flag is")
+	}
+}
+
+// TestFind proves that peers built for the benchmark go before those of PATH, and
+// that shims are passed by.
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	for _, name := range []string{"shims", "first", "second"} {
+		path := filepath.Join(dir, name)
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(path, "client.exe"), nil, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	t.Setenv("PATH", strings.Join(paths, string(filepath.ListSeparator)))
+	for peers, want := range map[string]string{"": paths[1], paths[2]: paths[2], dir: paths[1]} {
+		f := field{peers: peers}
+		if got, err := f.find("client.exe"); err != nil || got != filepath.Join(want, "client.exe") {
+			t.Errorf("with %q: %s, %v", peers, got, err)
+		}
+	}
+	if _, err := (&field{}).find("nobody.exe"); err == nil {
+		t.Error("nobody was found")
 	}
 }
 

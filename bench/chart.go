@@ -85,12 +85,12 @@ func (d *drawing) legend(y float64) {
 		d.text(x+30, y, 12, "start", "m", e.text)
 		x += 30 + textWidth(e.text, 12) + 14
 	}
-	d.text(x, y, 12, "start", "m", "dark: user, light: system")
-	x += textWidth("dark: user, light: system", 12) + 14
+	d.text(x, y, 12, "start", "m", "strong: user, pale: system")
+	x += textWidth("strong: user, pale: system", 12) + 14
 	d.line(x, y-12, x, y+4, "wall")
 	d.text(x+8, y, 12, "start", "m", "wall time")
 	x += 8 + textWidth("wall time", 12) + 14
-	d.text(x, y, 12, "start", "m", "medians; less is better")
+	d.text(x, y, 12, "start", "m", "medians; less is better; long bars are cut")
 }
 
 // panel draws a contest from y on, and returns where it ends.

@@ -35,7 +35,7 @@ var (
 var contests = []contest{
 	{
 		name: "large", title: "4 files of 1 GiB, https", load: fourGiB,
-		runners: slices.Concat([]runner{ours, raw(4), unjournalled, agent("--memory", "256MiB")}, peers),
+		runners: slices.Concat([]runner{ours, raw(4), unjournalled, roomy}, peers),
 		goals: []goal{
 			{than: raw(4).name, most: 1.08},
 			{than: bestBare, most: 1.15},
@@ -45,7 +45,7 @@ var contests = []contest{
 	},
 	{
 		name: "large-http", title: "4 files of 1 GiB, http", load: fourGiB, plain: true,
-		runners: slices.Concat([]runner{ours, raw(4)}, peers),
+		runners: slices.Concat([]runner{ours, raw(4)}, quick),
 		goals:   []goal{{than: raw(4).name, most: 1.5}},
 	},
 	{
@@ -60,7 +60,7 @@ var contests = []contest{
 	},
 	{
 		name: "small-http", title: "10,000 files of 10 KiB, http", load: tenThousand, perObject: true, plain: true, rounds: 3,
-		runners: slices.Concat([]runner{ours, raw(32)}, peers),
+		runners: slices.Concat([]runner{ours, raw(32)}, quick),
 	},
 	{
 		name: "small-sandbox", title: "10,000 files of 10 KiB, https, to the sandbox", load: tenThousand, perObject: true, sandbox: true,
@@ -69,12 +69,12 @@ var contests = []contest{
 	},
 	{
 		name: "large-sandbox", title: "2 files of 1 GiB, https, to the sandbox", load: twoGiB, sandbox: true, rounds: 3,
-		runners: slices.Concat([]runner{ours}, peers),
+		runners: slices.Concat([]runner{ours, awsRunner}, quick),
 		goals:   []goal{{of: ofWall, than: everyPeer, most: 1, spread: true}},
 	},
 	{
-		name: "tiny", title: "100,000 files of 4 KiB, https", load: same(100_000, 4*kib), perObject: true, rounds: 3,
-		runners: slices.Concat([]runner{ours, raw(32), sdk}, quickest),
+		name: "tiny", title: "100,000 files of 4 KiB, https", load: same(100_000, 4*kib), perObject: true, rounds: 2,
+		runners: slices.Concat([]runner{ours, raw(32)}, quick),
 	},
 	{
 		name: "tiles", title: "10,000 files of 256 KiB, https", load: same(10_000, 256*kib), perObject: true, rounds: 3,

@@ -33,9 +33,6 @@ func (g goal) figure() (figure, string) {
 	return cpuSeconds, "CPU"
 }
 
-// anonAtMost is what the agent may hold in memory at its defaults, whatever it sends.
-const anonAtMost = 64 // MiB
-
 // verdict is a goal and what became of it.
 type verdict struct {
 	goal, seen string
@@ -60,11 +57,17 @@ func (r *result) verdicts() (all []verdict) {
 	for _, g := range r.goals {
 		all = append(all, r.judge(g))
 	}
-	v := verdict{goal: fmt.Sprintf("RssAnon at most %d MiB", anonAtMost), seen: "–", state: unknown}
-	if most := r.spread(0, anonMiB).max; most > 0 {
-		v.seen, v.state = fmt.Sprintf("%.0f MiB", most), judged(most <= anonAtMost)
+	for i, run := range r.runners {
+		if run.anon == 0 {
+			continue
+		}
+		v := verdict{goal: fmt.Sprintf("RssAnon of %s at most %d MiB", run.name, run.anon), seen: "–", state: unknown}
+		if most := r.spread(i, anonMiB).max; most > 0 {
+			v.seen, v.state = fmt.Sprintf("%.0f MiB", most), judged(most <= float64(run.anon))
+		}
+		all = append(all, v)
 	}
-	return append(all, v)
+	return all
 }
 
 func (r *result) judge(g goal) verdict {

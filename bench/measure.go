@@ -43,10 +43,11 @@ type result struct {
 	samples [][]sample // by runner, by round; every runner begins with the first round
 }
 
-// A peer that takes this many times the first runner's CPU in the first round
-// takes part in so few rounds: its figure need not be exact to tell who is ahead.
+// A peer that takes this many times the first runner's CPU in the first round,
+// and that was no best of any kind, takes part in so few rounds: no goal depends
+// on its figure, and it would take most of the time.
 const (
-	slow       = 6
+	slow       = 3
 	slowRounds = 2
 )
 
@@ -65,13 +66,14 @@ func (f *field) hold(ctx context.Context, c contest, scale float64, rounds int, 
 	if c.rounds > 0 {
 		rounds = min(rounds, c.rounds)
 	}
+	var excused []bool
 	failed := make([]error, len(res.runners))
 	for round := range rounds {
 		for i := range res.runners {
 			// The order changes, so that nobody is always the one behind the heaviest.
 			i = (i + round) % len(res.runners)
 			r := res.runners[i]
-			if failed[i] != nil || round >= slowRounds && res.slow(i) {
+			if failed[i] != nil || round >= slowRounds && excused[i] {
 				continue
 			}
 			s, err := f.measure(ctx, c, r, res.load, dir)
@@ -88,14 +90,28 @@ func (f *field) hold(ctx context.Context, c contest, scale float64, rounds int, 
 			fmt.Fprintf(progress, "round %d  %-24s CPU %6.2f s  wall %6.2f s  %6d requests  %3d connections\n",
 				round+1, r.name, s.cpu().Seconds(), s.wall.Seconds(), s.counts.Requests, s.counts.Conns)
 		}
+		if round == 0 {
+			excused = res.excused()
+		}
 	}
 	res.drop(failed)
 	return res, nil
 }
 
-// slow tells whether a runner's first round excuses it from most others.
-func (r *result) slow(i int) bool {
-	return r.runners[i].other() && r.samples[i][0].cpu() > slow*r.samples[0][0].cpu()
+// excused tells by the first round who need not take part in most others.
+func (r *result) excused() []bool {
+	all := make([]bool, len(r.runners))
+	for i, run := range r.runners {
+		if run.other() && len(r.samples[i]) > 0 {
+			all[i] = r.samples[i][0].cpu() > slow*r.samples[0][0].cpu()
+		}
+	}
+	for _, best := range []int{r.bestBare(cpuSeconds), r.bestChecking(cpuSeconds), r.bestPeer(cpuSeconds), r.bestPeer(wallSeconds)} {
+		if best >= 0 {
+			all[best] = false
+		}
+	}
+	return all
 }
 
 // drop takes the runners that failed out of the result.

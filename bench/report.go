@@ -73,12 +73,12 @@ func (r *result) writeTo(b *strings.Builder) {
 	}
 	for i := range r.samples {
 		if len(r.samples[i]) < len(r.samples[0]) {
-			notes = append(notes, fmt.Sprintf("\\* More than %d times the agent's CPU in the first round: %d rounds, with ratios over these", slow, slowRounds))
+			notes = append(notes, fmt.Sprintf("\\* More than %d times the agent's CPU in the first round, and not the best of its kind: %d rounds, and ratios over these", slow, slowRounds))
 			break
 		}
 	}
 	if len(r.missing) > 0 {
-		notes = append(notes, "Not on this machine: "+strings.Join(r.missing, ", "))
+		notes = append(notes, "Not to be had here: "+strings.Join(r.missing, ", "))
 	}
 	if len(r.failed) > 0 {
 		notes = append(notes, "Failed: "+strings.Join(r.failed, "; "))

@@ -98,7 +98,7 @@ func (r *result) what(i int) string {
 func (r *result) best(f figure, counts func(i int) bool) int {
 	best, most := -1, 0.0
 	for i := range r.runners {
-		if !counts(i) {
+		if len(r.samples[i]) == 0 || !counts(i) { // it failed, or does not count
 			continue
 		}
 		if q := r.ratio(i, f).median; q > most {

@@ -19,6 +19,7 @@ type runner struct {
 	command func(t turn) (*exec.Cmd, error)
 	byParts bool   // what it stores are parts, never completed to objects
 	flag    string // of the agent, without which there is nothing to run
+	anon    int    // MiB of RssAnon that it may have at the most; 0: no matter
 }
 
 // role is what a runner is in a contest for.
@@ -45,14 +46,16 @@ type turn struct {
 }
 
 var (
-	ours         = agent()
-	unjournalled = runner{name: "agent --no-journal", role: yardstick, command: agent("--no-journal").command, flag: "--no-journal"}
+	ours = agent(64)
+	// What the budget is, and 16 MiB for all the rest.
+	roomy        = agent(256+16, "--memory", "256MiB")
+	unjournalled = runner{name: "agent --no-journal", role: yardstick, command: agent(0, "--no-journal").command, flag: "--no-journal"}
 	sdk          = runner{name: "bare SDK, 32 at once", role: yardstick, command: limits("sdk", 32)}
 )
 
-// agent uploads with the agent, with a journal of its own.
-func agent(flags ...string) runner {
-	r := runner{name: strings.Join(append([]string{"agent"}, flags...), " ")}
+// agent uploads with the agent, with a journal of its own, in so many MiB.
+func agent(anon int, flags ...string) runner {
+	r := runner{name: strings.Join(append([]string{"agent"}, flags...), " "), anon: anon}
 	if len(flags) > 0 {
 		r.role = yardstick
 	}
