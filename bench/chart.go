@@ -47,8 +47,8 @@ func (d *drawing) text(x, y, size float64, anchor, class, s string) {
 	d.b.WriteString("</text>\n")
 }
 
-func (d *drawing) rect(x, y, w, h float64, class string) {
-	fmt.Fprintf(&d.b, `<rect x="%s" y="%s" width="%s" height="%s" class="%s"/>`+"\n", px(x), px(y), px(w), px(h), class)
+func (d *drawing) block(x, y, w float64, class string) {
+	fmt.Fprintf(&d.b, `<rect x="%s" y="%s" width="%s" height="%d" class="%s"/>`+"\n", px(x), px(y), px(w), barHeight, class)
 }
 
 func (d *drawing) line(x1, y1, x2, y2 float64, class string) {
@@ -80,8 +80,8 @@ func (d *drawing) legend(y float64) {
 	for _, e := range []struct{ class, text string }{
 		{"tool", "agent"}, {"limit", "limit: bare PUT requests"}, {"other", "others"},
 	} {
-		d.rect(x, y-10, 12, barHeight, e.class+"1")
-		d.rect(x+12, y-10, 12, barHeight, e.class+"2")
+		d.block(x, y-10, 12, e.class+"1")
+		d.block(x+12, y-10, 12, e.class+"2")
 		d.text(x+30, y, 12, "start", "m", e.text)
 		x += 30 + textWidth(e.text, 12) + 14
 	}
@@ -137,9 +137,9 @@ func (d *drawing) bar(r *result, i int, y float64, class string, at func(float64
 	total := r.spread(i, cpuSeconds).median
 	user := min(r.spread(i, func(s sample) float64 { return s.user.Seconds() }).median, total)
 	top := y - barHeight/2
-	d.rect(at(0), top, at(min(user, most))-at(0), barHeight, class+"1")
+	d.block(at(0), top, at(min(user, most))-at(0), class+"1")
 	if user < most {
-		d.rect(at(user), top, at(min(total, most))-at(user), barHeight, class+"2")
+		d.block(at(user), top, at(min(total, most))-at(user), class+"2")
 	}
 	if total > most {
 		d.line(at(most)-12, y+9, at(most)-6, y-9, "cut")

@@ -188,6 +188,7 @@ func (f *field) measure(ctx context.Context, c contest, r runner, l load, dir st
 
 // runOn runs cmd on one CPU until it ends, or kills it when ctx does.
 func runOn(ctx context.Context, cmd *exec.Cmd, cpu int) (s sample, err error) {
+	forgetPeak()
 	began := time.Now()
 	if err := onCPU(cpu, cmd.Start); err != nil {
 		return s, err

@@ -171,7 +171,7 @@ func (f *field) version(ctx context.Context, name, path string) string {
 	if info, err := buildinfo.ReadFile(path); err == nil && info.Main.Version != "" {
 		return name + " " + info.Main.Version + " (" + info.GoVersion + ")"
 	}
-	cmd := exec.CommandContext(ctx, path, "--version") //nolint:gosec // what is to be measured
+	cmd := exec.CommandContext(ctx, path, "--version")
 	cmd.Env = []string{"HOME=" + filepath.Join(f.dir, "home"), "LC_ALL=C.UTF-8"}
 	out, err := cmd.Output()
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
