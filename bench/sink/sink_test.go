@@ -74,7 +74,11 @@ func TestAnswers(t *testing.T) {
 			}
 			got := s.Counts().Sub(before)
 			got.Conns = 0
-			if want := (sink.Counts{Requests: 9, Objects: 2, Parts: 1, Bytes: 1000 + 5000, Summed: 2}); got != want {
+			want := sink.Counts{Requests: 9, Objects: 2, Parts: 1, Bytes: 1000 + 5000, Summed: 2}
+			if name == "https" { // the part has no checksum, and over https no signature of its bytes
+				want.Summed, want.Bare = 1, 1
+			}
+			if got != want {
 				t.Errorf("counted %+v, want %+v", got, want)
 			}
 		})
