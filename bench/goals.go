@@ -87,6 +87,9 @@ func (r *result) judge(g goal) verdict {
 		counts = q.min
 	}
 	v.state = judged(counts <= g.most)
+	if v.state == met && r.runners[against].other() && len(r.failed) > 0 {
+		v.state = unknown // against those who failed
+	}
 	return v
 }
 

@@ -153,6 +153,7 @@ func (o options) bench(ctx context.Context, stdout io.Writer) (err error) {
 	rep := report{at: time.Now(), args: o.args, machine: describeMachine(ctx, o.agent)}
 	rep.machine.peers = field.versions(ctx)
 	fmt.Fprint(stdout, rep.machine)
+	var failed []error
 	for _, c := range asked {
 		fmt.Fprintf(stdout, "\n%s: %s\n", c.name, c.title)
 		res, err := field.hold(ctx, c, o.scale, o.rounds, stdout)
@@ -160,6 +161,9 @@ func (o options) bench(ctx context.Context, stdout io.Writer) (err error) {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		rep.results = append(rep.results, res)
+		for _, f := range res.failed {
+			failed = append(failed, fmt.Errorf("%s: %s", c.name, f))
+		}
 		rep.took = time.Since(rep.at)
 		fmt.Fprint(stdout, res.table())
 		for _, v := range res.verdicts() {
@@ -171,5 +175,5 @@ func (o options) bench(ctx context.Context, stdout io.Writer) (err error) {
 			}
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }

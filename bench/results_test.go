@@ -80,6 +80,20 @@ func TestJudgeSpread(t *testing.T) {
 	}
 }
 
+// TestJudgeFailed proves that no goal is met because a peer could not run.
+func TestJudgeFailed(t *testing.T) {
+	r := example()
+	r.failed = []string{"best: exit status 1"}
+	for than, want := range map[string]string{everyPeer: unknown, bestChecking: unknown, "floor": met} {
+		if v := r.judge(goal{than: than, most: 2}); v.state != want {
+			t.Errorf("%+v, want %s", v, want)
+		}
+	}
+	if v := r.judge(goal{than: bestBare, most: 1}); v.state != missed {
+		t.Errorf("%+v", v)
+	}
+}
+
 // TestMemoryGoal proves that the worst round counts.
 func TestMemoryGoal(t *testing.T) {
 	r := example()
@@ -141,7 +155,7 @@ func TestMarkdown(t *testing.T) {
 	for _, want := range []string{
 		"`go run ./bench -only example`", "after 2 minutes", "2 × X; linux; go1", "Peers: bare 1.0; checking 2.0", "](results.svg)",
 		"| a contest | CPU at most 1.50 × floor | 2.00 (2.00–2.00), floor | **missed** |",
-		"| a contest | CPU at most 0.65 × the best command-line peer that checks | 0.40 (0.40–0.40), checking | met |",
+		"| a contest | CPU at most 0.65 × the best command-line peer that checks | 0.40 (0.40–0.40), checking | not measured |",
 		"| a contest | RssAnon of agent at most 64 MiB | 30 MiB | met |",
 		"\n## A contest\n\n`-only example`: 2 files, 2.000 GB.\n",
 		"\n| agent | checks | 3 | 1.1 | 1–1.2 | 2.20 | 4.40 | 4.00–4.80 | ? | 30 | 1234 | ? |  |  |\n",
