@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install man demo test test-long test-cron minio lint vet bench clean
+.PHONY: build install man demo test test-long test-cron minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -54,9 +54,25 @@ MINIO = v0.0.0-20250907161309-07c3a429bfed
 minio:
 	GOBIN=$(CURDIR)/bin/stores go install github.com/minio/minio@$(MINIO)
 
-# CPU, memory and size figures, as docs/performance.md has them.
+# Other people's clients for 'make bench', as far as Go's module proxy has them; some
+# minutes, once. Others take part where they are on PATH: awscli, s3cmd and curl come
+# from Debian, s5cmd and juicefs from their sources.
+RCLONE = v1.76.0
+MC     = v0.0.0-20250313080218-cf909e1063a9
+peers: bin/peers/rclone-$(RCLONE) bin/peers/mc-$(MC)
+bin/peers/rclone-$(RCLONE):
+	GOBIN=$(CURDIR)/bin/peers go install github.com/rclone/rclone@$(RCLONE)
+	touch $@
+bin/peers/mc-$(MC):
+	GOBIN=$(CURDIR)/bin/peers go install github.com/minio/mc@$(MC)
+	touch $@
+
+# CPU, time, memory and requests beside the limits and all peers that can be had:
+# about half an hour on an idle machine, and 16 GB of disk. It writes
+# bench/RESULTS.md and its chart.
 bench: build
-	go run ./bench -agent bin/agent
+	-$(MAKE) peers
+	go run ./bench
 
 vet:
 	go vet -tags long,cron,man ./...

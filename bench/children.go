@@ -7,10 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 
 	"agent/bench/limit"
 	"agent/bench/sink"
@@ -33,8 +31,8 @@ func self(args ...string) *exec.Cmd {
 	return exec.Command(path, args...) //nolint:gosec,noctx // ourselves; who starts it ends it
 }
 
-// place is where a sink serves.
-type place struct {
+// sinkPlace is where a sink serves.
+type sinkPlace struct {
 	HTTP  string `json:"http"`
 	HTTPS string `json:"https"`
 	CA    string `json:"ca"`
@@ -54,7 +52,7 @@ func serveSink(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	p := place{CA: *ca}
+	p := sinkPlace{CA: *ca}
 	p.HTTP, p.HTTPS = s.URL()
 	if err := json.NewEncoder(stdout).Encode(p); err != nil {
 		return errors.Join(err, s.Close())
@@ -93,57 +91,4 @@ func runLimit(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return limit.SDK(ctx, o)
 	}
 	return fmt.Errorf("no limit %q", *kind)
-}
-
-// sinkProcess is a sink in a process of its own.
-type sinkProcess struct {
-	place
-	cmd   *exec.Cmd
-	stdin io.Closer
-}
-
-// startSink starts a sink on the server's CPU, with its certificate in dir.
-func startSink(ctx context.Context, dir string) (*sinkProcess, error) {
-	s := &sinkProcess{cmd: self("sink", "-ca", filepath.Join(dir, "sink-ca.pem"))}
-	s.cmd.Stderr = os.Stderr
-	stdin, err := s.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	s.stdin = stdin
-	stdout, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := startOn(s.cmd, serverCPU()); err != nil {
-		return nil, err
-	}
-	if err := json.NewDecoder(stdout).Decode(&s.place); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("the sink does not start: %w", err)
-	}
-	if _, err := s.counts(ctx); err != nil {
-		s.stop()
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s *sinkProcess) stop() {
-	_ = s.stdin.Close()
-	_ = s.cmd.Wait() // it has nothing to tell
-}
-
-func (s *sinkProcess) counts(ctx context.Context) (c sink.Counts, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.HTTP+sink.CountsPath, nil)
-	if err != nil {
-		return c, err
-	}
-	req.Close = true // it should not be among the connections of a run
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return c, err
-	}
-	defer res.Body.Close()
-	return c, json.NewDecoder(res.Body).Decode(&c)
 }

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"os/exec"
-	"path/filepath"
-	"strconv"
-)
+import "slices"
 
 // contest is one workload, and all who upload it in turns. The first runner is
 // the one whose ratio to each other is reported.
@@ -13,77 +9,88 @@ type contest struct {
 	load        load
 	perObject   bool // its CPU is told per object instead of per GB
 	plain       bool // over http
+	sandbox     bool // to the sandbox instead of the sink
+	rounds      int  // at most so many; 0: as many as are asked for
 	runners     []runner
-}
-
-// runner is one way to upload a directory.
-type runner struct {
-	name    string
-	program string // that has to be on PATH; "" for what comes with the benchmark
-	command func(t turn) (*exec.Cmd, error)
-	byParts bool    // what it stores are parts, never completed to objects
-	goal    float64 // the most that the first runner may cost of this one; 0: no goal
-}
-
-// turn is one run of one runner.
-type turn struct {
-	*field
-	endpoint string // URL of the server
-	dir      string // what is to be uploaded
-	state    string // an empty folder for whatever is remembered
-	prefix   string // of the keys; another one each time, so that nothing is there
+	goals       []goal
 }
 
 const (
+	kib = 1 << 10
 	mib = 1 << 20
 	gib = 1 << 30
 )
 
+var (
+	fourGiB     = load{shares: []share{{4, gib}}, scaleSize: true}
+	fiveGiB     = load{shares: []share{{1, 5 * gib}}, scaleSize: true}
+	thirtyGiB   = load{shares: []share{{1, 30 * gib}}, scaleSize: true, sparse: true}
+	twoGiB      = load{shares: []share{{2, gib}}, scaleSize: true}
+	tenThousand = same(10_000, 10*kib)
+)
+
 // contests is everything that is measured. A figure that is to be watched is
-// one more runner, a shape of data one more contest.
+// one more runner, a shape of data one more contest. Those of the same files
+// stand together: the files are made once.
 var contests = []contest{
 	{
-		name: "large", title: "4 files of 1 GiB, https",
-		load: load{files: 4, size: gib, scaleSize: true},
-		runners: append([]runner{
-			{name: "agent", command: agent()},
-			{name: "raw PUT, 4 at once", command: limits("raw", 4), byParts: true, goal: 1.08},
-			{name: "agent --memory 256MiB", command: agent("--memory", "256MiB")},
-		}, peers...),
-	},
-	{
-		name: "large-http", title: "4 files of 1 GiB, http", plain: true,
-		load: load{files: 4, size: gib, scaleSize: true},
-		runners: append([]runner{
-			{name: "agent", command: agent()},
-			{name: "raw PUT, 4 at once", command: limits("raw", 4), byParts: true, goal: 1.5},
-		}, peers...),
-	},
-	{
-		name: "small", title: "10,000 files of 10 KiB, https",
-		load: load{files: 10_000, size: 10 << 10}, perObject: true,
-		runners: append([]runner{
-			{name: "agent", command: agent()},
-			{name: "raw PUT, 32 at once", command: limits("raw", 32), goal: 1.6},
-			{name: "bare SDK, 32 at once", command: limits("sdk", 32)},
-		}, peers...),
-	},
-	{
-		name: "small-http", title: "10,000 files of 10 KiB, http", plain: true,
-		load: load{files: 10_000, size: 10 << 10}, perObject: true,
-		runners: append([]runner{
-			{name: "agent", command: agent()},
-			{name: "raw PUT, 32 at once", command: limits("raw", 32)},
-		}, peers...),
-	},
-	{
-		name: "tiny", title: "10,000 files of 4 KiB, https",
-		load: load{files: 10_000, size: 4096}, perObject: true,
-		runners: []runner{
-			{name: "agent", command: agent()},
-			{name: "raw PUT, 32 at once", command: limits("raw", 32)},
-			{name: "bare SDK, 32 at once", command: limits("sdk", 32)},
+		name: "large", title: "4 files of 1 GiB, https", load: fourGiB,
+		runners: slices.Concat([]runner{ours, raw(4), unjournalled, roomy}, peers),
+		goals: []goal{
+			{than: raw(4).name, most: 1.08},
+			{than: bestBare, most: 1.15},
+			{than: bestChecking, most: 0.65},
+			{than: unjournalled.name, most: 1.02},
 		},
+	},
+	{
+		name: "large-http", title: "4 files of 1 GiB, http", load: fourGiB, plain: true,
+		runners: slices.Concat([]runner{ours, raw(4)}, quick),
+		goals:   []goal{{than: raw(4).name, most: 1.5}},
+	},
+	{
+		name: "small", title: "10,000 files of 10 KiB, https", load: tenThousand, perObject: true,
+		runners: slices.Concat([]runner{ours, raw(32), sdk, unjournalled}, peers),
+		goals: []goal{
+			{than: raw(32).name, most: 1.6},
+			{than: everyPeer, most: 1 / 1.5},
+			{of: ofWall, than: everyPeer, most: 1},
+			{than: unjournalled.name, most: 1.10},
+		},
+	},
+	{
+		name: "small-http", title: "10,000 files of 10 KiB, http", load: tenThousand, perObject: true, plain: true, rounds: 3,
+		runners: slices.Concat([]runner{ours, raw(32)}, quick),
+	},
+	{
+		name: "small-sandbox", title: "10,000 files of 10 KiB, https, to the sandbox", load: tenThousand, perObject: true, sandbox: true,
+		runners: slices.Concat([]runner{ours}, peers),
+		goals:   []goal{{of: ofWall, than: everyPeer, most: 1, spread: true}},
+	},
+	{
+		name: "large-sandbox", title: "2 files of 1 GiB, https, to the sandbox", load: twoGiB, sandbox: true, rounds: 3,
+		runners: slices.Concat([]runner{ours, awsRunner}, quick),
+		goals:   []goal{{of: ofWall, than: everyPeer, most: 1, spread: true}},
+	},
+	{
+		name: "tiny", title: "100,000 files of 4 KiB, https", load: same(100_000, 4*kib), perObject: true, rounds: 2,
+		runners: slices.Concat([]runner{ours, raw(32)}, quick),
+	},
+	{
+		name: "tiles", title: "10,000 files of 256 KiB, https", load: same(10_000, 256*kib), perObject: true, rounds: 3,
+		runners: slices.Concat([]runner{ours, raw(8)}, quick),
+	},
+	{
+		name: "delivery", title: "an Earth-observation delivery of 40 files, https", load: delivery, rounds: 3,
+		runners: slices.Concat([]runner{ours, raw(4)}, quick),
+	},
+	{
+		name: "single", title: "1 file of 5 GiB, https", load: fiveGiB, rounds: 3,
+		runners: slices.Concat([]runner{ours, raw(4)}, quick),
+	},
+	{
+		name: "sparse", title: "1 sparse file of 30 GiB, https", load: thirtyGiB, rounds: 2,
+		runners: slices.Concat([]runner{ours, raw(4)}, byParts),
 	},
 }
 
@@ -93,53 +100,4 @@ func contestNames() []string {
 		names = append(names, c.name)
 	}
 	return names
-}
-
-// present are the runners of c whose programs are there.
-func (c contest) present() (there []runner, missing []string) {
-	for _, r := range c.runners {
-		if r.program != "" {
-			if _, err := exec.LookPath(r.program); err != nil {
-				missing = append(missing, r.name)
-				continue
-			}
-		}
-		there = append(there, r)
-	}
-	return there, missing
-}
-
-// agent uploads with the agent, with a journal of its own.
-func agent(flags ...string) func(turn) (*exec.Cmd, error) {
-	return func(t turn) (*exec.Cmd, error) {
-		args := append([]string{"upload", "--quiet", "--state-dir", t.state}, flags...)
-		return t.program(t.agent, append(args, t.dir, "s3://bench/"+t.prefix+"/")...), nil
-	}
-}
-
-// limits uploads with one of package limit, as another process.
-func limits(kind string, parallel int) func(turn) (*exec.Cmd, error) {
-	return func(t turn) (*exec.Cmd, error) {
-		cmd := self("limit", "-kind", kind, "-parallel", strconv.Itoa(parallel), "-part-size", strconv.Itoa(16*mib),
-			"-endpoint", t.endpoint, "-ca", t.server.CA, t.dir)
-		cmd.Env = t.environment()
-		return cmd, nil
-	}
-}
-
-// program is a client with the environment that all have.
-func (t turn) program(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...) //nolint:gosec,noctx // what is to be measured; measure ends it
-	cmd.Env = t.environment()
-	return cmd
-}
-
-// environment is that of every client: a home without settings, and keys that
-// the sink does not look at.
-func (t turn) environment() []string {
-	return []string{
-		"HOME=" + filepath.Join(t.field.dir, "home"), "TMPDIR=" + t.field.dir, "LC_ALL=C.UTF-8", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_ENDPOINT_URL=" + t.endpoint, "AWS_CA_BUNDLE=" + t.server.CA, "AWS_REGION=eu-west-2",
-		"AWS_ACCESS_KEY_ID=AKIABENCH", "AWS_SECRET_ACCESS_KEY=bench",
-	}
 }

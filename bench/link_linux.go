@@ -114,7 +114,7 @@ func (l *linking) hold(ctx context.Context, stdout io.Writer) error {
 // write makes sparse files, which cost no disk, or small ones.
 func (l *linking) write(dir string, files int) error {
 	if files == 0 {
-		return load{files: l.small, size: smallFile}.write(dir)
+		return same(l.small, smallFile).write(dir)
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -181,9 +181,9 @@ func (l *linking) send(ctx context.Context, dir string, small, raw bool, stdout 
 	log := filepath.Join(state, "log")
 	cmd := way.Client(ctx, l.agent, "upload", "--quiet", "--state-dir", state, "--log-file", log, dir, "s3://bench/link/")
 	if raw {
-		cmd = way.Client(ctx, path, "limit", "-parallel", strconv.Itoa(connections), "-part-size", strconv.Itoa(16*mib), "-endpoint", server.HTTPS, "-ca", server.CA, dir)
+		cmd = way.Client(ctx, path, "limit", "-parallel", strconv.Itoa(connections), "-part-size", strconv.Itoa(16*mib), "-endpoint", server.serves.HTTPS, "-ca", server.serves.CA, dir)
 	}
-	cmd.Env = turn{field: &field{dir: l.dir, server: &sinkProcess{place: server.place}}, endpoint: server.HTTPS}.environment()
+	cmd.Env = turn{field: &field{dir: l.dir}, place: server.place()}.environment()
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"))
 	if err := u.watch(cmd, way, l.shape.Mbit); err != nil {
 		return u, errors.Join(err, server.end(&u.Counts))
@@ -228,26 +228,11 @@ func (u *usage) watch(cmd *exec.Cmd, way *shaped.Link, mbit float64) error {
 				u.high = now.Sub(began)
 			}
 			sent, at = n, now
-			if m, ok := rssAnonOf(cmd.Process.Pid); ok {
+			if m, ok := rssAnon(cmd.Process.Pid); ok {
 				u.most = max(u.most, m)
 			}
 		}
 	}
-}
-
-// rssAnonOf is the memory of a process that no file stands behind.
-func rssAnonOf(pid int) (int64, bool) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(b)) {
-		if value, ok := strings.CutPrefix(line, "RssAnon:"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
-			return kb << 10, err == nil
-		}
-	}
-	return 0, false
 }
 
 // lanesIn are the numbers of lanes that a log tells of, with their times.
@@ -277,10 +262,8 @@ func lanesIn(log string) []string {
 
 // farSink is a sink at the other end of a link.
 type farSink struct {
-	place
-	cmd   *exec.Cmd
-	stdin io.Closer
-	out   *json.Decoder
+	sinkProcess
+	out *json.Decoder
 }
 
 func (l *linking) serve(ctx context.Context, way *shaped.Link, dir string) (*farSink, error) {
@@ -288,7 +271,8 @@ func (l *linking) serve(ctx context.Context, way *shaped.Link, dir string) (*far
 	if err != nil {
 		return nil, err
 	}
-	s := &farSink{cmd: way.Server(ctx, path, "sink", "-host", shaped.ServerIP, "-ca", filepath.Join(dir, "sink-ca.pem"))}
+	s := &farSink{}
+	s.cmd = way.Server(ctx, path, "sink", "-host", shaped.ServerIP, "-ca", filepath.Join(dir, "sink-ca.pem"))
 	s.cmd.Stderr = os.Stderr
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -301,7 +285,7 @@ func (l *linking) serve(ctx context.Context, way *shaped.Link, dir string) (*far
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := s.out.Decode(&s.place); err != nil {
+	if err := s.out.Decode(&s.serves); err != nil {
 		return nil, errors.Join(fmt.Errorf("the sink does not start: %w", err), s.end(nil))
 	}
 	return s, nil

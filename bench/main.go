@@ -57,13 +57,16 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 
 // options are the flags.
 type options struct {
-	agent  string
-	rounds int
-	only   string
-	scale  float64
-	dir    string
-	out    string
-	args   []string // as they were given, for the report
+	agent   string
+	sandbox string
+	peers   string
+	alone   bool
+	rounds  int
+	only    string
+	scale   float64
+	dir     string
+	out     string
+	args    []string // as they were given, for the report
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -71,7 +74,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.agent, "agent", "bin/agent", "`path` of the agent")
-	f.IntVar(&o.rounds, "rounds", 5, "how often each contest is held")
+	f.StringVar(&o.sandbox, "sandbox", "bin/sandbox", "`path` of the sandbox")
+	f.StringVar(&o.peers, "peers", "bin/peers", "look for other clients in `DIR`, before PATH")
+	f.BoolVar(&o.alone, "alone", false, "without other people's clients")
+	f.IntVar(&o.rounds, "rounds", 5, "how often each contest is held; some are held less often")
 	f.StringVar(&o.only, "only", "", "hold only the contests with these `names`: "+strings.Join(contestNames(), ","))
 	f.Float64Var(&o.scale, "scale", 1, "make the workloads so many times as large")
 	f.StringVar(&o.dir, "dir", "", "make the workloads below `DIR` (default: the system's temporary folder)")
@@ -93,9 +99,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.out == "" && o.only == "" && o.scale == 1 {
 		o.out = filepath.Join("bench", "RESULTS.md")
 	}
-	var err error
-	o.agent, err = filepath.Abs(o.agent)
-	return o, err
+	for _, path := range []*string{&o.agent, &o.sandbox, &o.peers} {
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
 }
 
 // names are the contests that were asked for; none are all.
@@ -106,38 +116,67 @@ func (o options) names() []string {
 	return strings.Split(o.only, ",")
 }
 
-// bench makes the workloads, holds the contests and reports.
+// asked are the contests to be held.
+func (o options) asked() (all []contest) {
+	for _, c := range contests {
+		if names := o.names(); names == nil || slices.Contains(names, c.name) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// built tells whether what the contests need is there.
+func (o options) built(asked []contest) error {
+	need := []string{o.agent}
+	if slices.ContainsFunc(asked, func(c contest) bool { return c.sandbox }) {
+		need = append(need, o.sandbox)
+	}
+	for _, path := range need {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("%w: 'make build' makes it", err)
+		}
+	}
+	return nil
+}
+
+// bench makes the workloads, holds the contests and reports. What was measured
+// before a contest failed is kept.
 func (o options) bench(ctx context.Context, stdout io.Writer) (err error) {
-	if _, err := os.Stat(o.agent); err != nil {
-		return fmt.Errorf("%w: 'make build' makes it", err)
+	asked := o.asked()
+	if err := o.built(asked); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp(o.dir, "agent-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	server, err := startSink(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer server.stop()
-	field := field{agent: o.agent, dir: dir, server: server}
+	field := field{agent: o.agent, sandbox: o.sandbox, peers: o.peers, alone: o.alone, dir: dir}
 	rep := report{at: time.Now(), args: o.args, machine: describeMachine(ctx, o.agent)}
-	fmt.Fprintln(stdout, rep.machine)
-	for _, c := range contests {
-		if names := o.names(); names != nil && !slices.Contains(names, c.name) {
-			continue
-		}
-		fmt.Fprintf(stdout, "\n%s: making the files\n", c.name)
+	rep.machine.peers = field.versions(ctx)
+	fmt.Fprint(stdout, rep.machine)
+	var failed []error
+	for _, c := range asked {
+		fmt.Fprintf(stdout, "\n%s: %s\n", c.name, c.title)
 		res, err := field.hold(ctx, c, o.scale, o.rounds, stdout)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		rep.results = append(rep.results, res)
+		for _, f := range res.failed {
+			failed = append(failed, fmt.Errorf("%s: %s", c.name, f))
+		}
+		rep.took = time.Since(rep.at)
 		fmt.Fprint(stdout, res.table())
+		for _, v := range res.verdicts() {
+			fmt.Fprintf(stdout, "%s: %s (%s)\n", v.goal, v.seen, strings.Trim(v.state, "*"))
+		}
+		if o.out != "" {
+			if err := rep.write(o.out); err != nil {
+				return err
+			}
+		}
 	}
-	if o.out == "" {
-		return nil
-	}
-	return os.WriteFile(o.out, []byte(rep.markdown()), 0o644) //nolint:gosec // a report to be read
+	return errors.Join(failed...)
 }

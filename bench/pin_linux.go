@@ -2,8 +2,8 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -41,10 +41,10 @@ func serverCPU() int {
 	return -1
 }
 
-// startOn starts cmd on one CPU.
-func startOn(cmd *exec.Cmd, cpu int) error {
+// onCPU calls do, and what processes do starts stay on one CPU.
+func onCPU(cpu int, do func() error) error {
 	if cpu < 0 {
-		return cmd.Start()
+		return do()
 	}
 	started := make(chan error)
 	go func() {
@@ -58,9 +58,16 @@ func startOn(cmd *exec.Cmd, cpu int) error {
 			started <- err
 			return
 		}
-		started <- cmd.Start()
+		started <- do()
 	}()
 	return <-started
+}
+
+// forgetPeak makes this process as small as it can be, and has the kernel forget
+// that it was larger: what peakRSS tells of a child begins with that.
+func forgetPeak() {
+	debug.FreeOSMemory()
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // else figures below our own size are too high
 }
 
 // peakRSS is what the kernel says a process had in memory at the most. It
@@ -71,4 +78,13 @@ func peakRSS(p *os.ProcessState) int64 {
 		return u.Maxrss << 10
 	}
 	return 0
+}
+
+// freeBytes is what a user can still write where dir is; -1 where it can't be told.
+func freeBytes(dir string) int64 {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return -1
+	}
+	return int64(st.Bavail) * st.Bsize //nolint:gosec // no disk is that large
 }

@@ -1,21 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 )
-
-// report is a whole run of the benchmark.
-type report struct {
-	at      time.Time
-	args    []string
-	machine machine
-	results []*result
-}
 
 // spread is the least, the middle and the most of some figures.
 type spread struct{ min, median, max float64 }
@@ -25,20 +15,32 @@ func spreadOf(values []float64) spread {
 	return spread{v[0], (v[(len(v)-1)/2] + v[len(v)/2]) / 2, v[len(v)-1]}
 }
 
+func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.min, s.max) }
+
+// figure is something that a sample has a number for.
+type figure func(sample) float64
+
+func cpuSeconds(s sample) float64  { return s.cpu().Seconds() }
+func wallSeconds(s sample) float64 { return s.wall.Seconds() }
+func rssMiB(s sample) float64      { return float64(s.rss) / mib }
+func anonMiB(s sample) float64     { return float64(s.anon) / mib }
+func requests(s sample) float64    { return float64(s.counts.Requests) }
+
 // spread of one figure over the rounds of a runner.
-func (r *result) spread(runner int, figure func(sample) float64) spread {
+func (r *result) spread(runner int, f figure) spread {
 	var v []float64
 	for _, s := range r.samples[runner] {
-		v = append(v, figure(s))
+		v = append(v, f(s))
 	}
 	return spreadOf(v)
 }
 
-// ratio of the first runner's CPU to that of another, round by round.
-func (r *result) ratio(other int) spread {
+// ratio of the first runner's figure to that of another, over the rounds that
+// both took part in.
+func (r *result) ratio(other int, f figure) spread {
 	var v []float64
-	for i, s := range r.samples[0] {
-		v = append(v, s.cpu.Seconds()/r.samples[other][i].cpu.Seconds())
+	for i, s := range r.samples[other] {
+		v = append(v, f(r.samples[0][i])/f(s))
 	}
 	return spreadOf(v)
 }
@@ -46,9 +48,9 @@ func (r *result) ratio(other int) spread {
 // cost is CPU per object in µs, or per GB in seconds.
 func (r *result) cost(s sample) float64 {
 	if r.perObject {
-		return float64(s.cpu.Microseconds()) / float64(r.load.files)
+		return float64(s.cpu().Microseconds()) / float64(r.load.files())
 	}
-	return s.cpu.Seconds() / (float64(r.load.bytes()) / 1e9)
+	return s.cpu().Seconds() / (float64(r.load.bytes()) / 1e9)
 }
 
 func (r *result) unit() string {
@@ -58,42 +60,110 @@ func (r *result) unit() string {
 	return "s/GB"
 }
 
+// What a runner gives the server to compare the bytes with, as far as is known.
+const (
+	checksAll  = "checks"
+	checksSome = "checks some"
+	checksNone = "checks nothing"
+)
+
+// checks tells what of a runner's bytes came with a checksum; "" where nobody counted.
+func (r *result) checks(i int) string {
+	if r.sandbox {
+		return ""
+	}
+	var bare, summed int64
+	for _, s := range r.samples[i] {
+		bare, summed = bare+s.counts.Bare, summed+s.counts.Summed
+	}
+	switch {
+	case bare == 0:
+		return checksAll
+	case summed == 0:
+		return checksNone
+	}
+	return checksSome
+}
+
+// what says what a runner is in the contest for, or checks.
+func (r *result) what(i int) string {
+	if role := r.runners[i].role; role == floor || role == yardstick {
+		return string(role)
+	}
+	return r.checks(i)
+}
+
+// best is the other client that comes nearest to the first runner, or leaves it
+// behind, of those that counts takes; -1 without any.
+func (r *result) best(f figure, counts func(i int) bool) int {
+	best, most := -1, 0.0
+	for i := range r.runners {
+		if len(r.samples[i]) == 0 || !counts(i) { // it failed, or does not count
+			continue
+		}
+		if q := r.ratio(i, f).median; q > most {
+			best, most = i, q
+		}
+	}
+	return best
+}
+
+// bestBare is the best that sends nothing to compare the bytes with, curl
+// among them; bestChecking the best client that does, always.
+func (r *result) bestBare(f figure) int {
+	return r.best(f, func(i int) bool {
+		role := r.runners[i].role
+		return (role == peer || role == byHand) && r.checks(i) == checksNone
+	})
+}
+
+func (r *result) bestChecking(f figure) int {
+	return r.best(f, func(i int) bool { return r.runners[i].role == peer && r.checks(i) == checksAll })
+}
+
+func (r *result) bestPeer(f figure) int {
+	return r.best(f, func(i int) bool { return r.runners[i].role == peer })
+}
+
 func (r *result) header() []string {
-	return []string{"", "CPU " + r.unit(), "min–max", "CPU s", "wall s", "peak RSS MB", "requests", "connections", r.runners[0].name + " / this"}
+	first := r.runners[0].name
+	return []string{"", "", "rounds", "CPU " + r.unit(), "min–max", "CPU s", "wall s", "min–max", "peak RSS MiB", "RssAnon MiB", "requests", "connections",
+		"CPU, " + first + " / this", "wall, " + first + " / this"}
 }
 
 // rows are the figures by runner, as medians.
 func (r *result) rows() [][]string {
 	var rows [][]string
 	for i, run := range r.runners {
-		cost := r.spread(i, r.cost)
-		median := func(f func(sample) float64) float64 { return r.spread(i, f).median }
-		ratio := ""
-		if i > 0 {
-			q := r.ratio(i)
-			ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", q.median, q.min, q.max)
-			if run.goal > 0 {
-				ratio += fmt.Sprintf(", goal %.2f", run.goal)
-			}
+		median := func(f figure) float64 { return r.spread(i, f).median }
+		rounds := fmt.Sprint(len(r.samples[i]))
+		if len(r.samples[i]) < len(r.samples[0]) {
+			rounds += "*"
 		}
+		var cpu, wall string
+		if i > 0 {
+			cpu, wall = r.ratio(i, cpuSeconds).String(), r.ratio(i, wallSeconds).String()
+		}
+		cost, took := r.spread(i, r.cost), r.spread(i, wallSeconds)
 		rows = append(rows, []string{
-			run.name, fmt.Sprintf("%.3g", cost.median), fmt.Sprintf("%.3g–%.3g", cost.min, cost.max),
-			fmt.Sprintf("%.2f", median(func(s sample) float64 { return s.cpu.Seconds() })),
-			fmt.Sprintf("%.2f", median(func(s sample) float64 { return s.wall.Seconds() })),
-			rss(median(func(s sample) float64 { return float64(s.rss) })),
-			fmt.Sprintf("%.0f", median(func(s sample) float64 { return float64(s.counts.Requests) })),
-			fmt.Sprintf("%.0f", median(func(s sample) float64 { return float64(s.counts.Conns) })),
-			ratio,
+			run.name, r.what(i), rounds,
+			fmt.Sprintf("%.3g", cost.median), fmt.Sprintf("%.3g–%.3g", cost.min, cost.max),
+			fmt.Sprintf("%.2f", median(cpuSeconds)),
+			fmt.Sprintf("%.2f", took.median), fmt.Sprintf("%.2f–%.2f", took.min, took.max),
+			orUnknown(median(rssMiB)), orUnknown(r.spread(i, anonMiB).max),
+			orUnknown(median(requests)), orUnknown(median(func(s sample) float64 { return float64(s.counts.Conns) })),
+			cpu, wall,
 		})
 	}
 	return rows
 }
 
-func rss(bytes float64) string {
-	if bytes == 0 {
+// orUnknown is a whole number; none is one that nobody could tell.
+func orUnknown(n float64) string {
+	if n == 0 {
 		return "?"
 	}
-	return fmt.Sprintf("%.0f", bytes/1e6)
+	return fmt.Sprintf("%.0f", n)
 }
 
 // table is for the terminal.
@@ -105,33 +175,4 @@ func (r *result) table() string {
 	}
 	_ = w.Flush() // a Builder takes everything
 	return b.String()
-}
-
-// markdown is the report as it is kept.
-func (rep *report) markdown() string {
-	var b strings.Builder
-	b.WriteString("# Results\n\nWritten by `go run ./bench" + strings.Join(append([]string{""}, rep.args...), " ") +
-		"` on " + rep.at.UTC().Format("2 January 2006, 15:04") + " UTC.\n\n")
-	b.WriteString(rep.machine.String() + "\n\n")
-	b.WriteString("Client and server each had a core of their own. Figures are medians over the rounds; the ratio is the\n" +
-		"median of those within a round, with the least and the most. CPU is user + system of the client.\n")
-	for _, r := range rep.results {
-		fmt.Fprintf(&b, "\n## %s\n\n%d rounds, %d files, %.3f GB.\n\n", r.title, len(r.samples[0]), r.load.files, float64(r.load.bytes())/1e9)
-		head := r.header()
-		b.WriteString("| " + strings.Join(head, " | ") + " |\n|" + strings.Repeat("---|", len(head)) + "\n")
-		for _, row := range r.rows() {
-			b.WriteString("| " + strings.Join(row, " | ") + " |\n")
-		}
-		if len(r.missing) > 0 {
-			b.WriteString("\nNot on this machine: " + strings.Join(r.missing, ", ") + ".\n")
-		}
-	}
-	return b.String()
-}
-
-// machine is where and with what it was measured.
-type machine struct{ cpu, system, versions string }
-
-func (m machine) String() string {
-	return cmp.Or(m.cpu, "unknown CPU") + "; " + m.system + "; " + m.versions
 }

@@ -24,6 +24,7 @@ import (
 // others with the same server. The files are in the page cache: they were just sent.
 type syncing struct {
 	agent, sandbox string
+	peers          string // folder where other clients may be, besides PATH
 	files, rounds  int
 	dir            string // of everything that is written
 	tree           string // what was stored
@@ -69,6 +70,7 @@ func benchSync(ctx context.Context, args []string, stdout, stderr io.Writer) (er
 	f.SetOutput(stderr)
 	f.StringVar(&s.agent, "agent", "bin/agent", "`path` of the agent")
 	f.StringVar(&s.sandbox, "sandbox", "bin/sandbox", "`path` of the sandbox")
+	f.StringVar(&s.peers, "peers", "bin/peers", "look for other clients in `DIR`, before PATH")
 	f.IntVar(&s.files, "files", 100_000, "how many files")
 	f.IntVar(&s.rounds, "rounds", 3, "how often each compares")
 	dir := f.String("dir", "", "make the files below `DIR` (default: the system's temporary folder)")
@@ -96,7 +98,7 @@ func benchSync(ctx context.Context, args []string, stdout, stderr io.Writer) (er
 // hold stores the files, and has all compare them in turns.
 func (s *syncing) hold(ctx context.Context, stdout io.Writer) (err error) {
 	s.tree = filepath.Join(s.dir, "tree")
-	if err := (load{files: s.files, size: 100}).write(s.tree); err != nil {
+	if err := same(s.files, 100).write(s.tree); err != nil {
 		return err
 	}
 	if err := age(s.tree); err != nil {
@@ -117,8 +119,8 @@ func (s *syncing) hold(ctx context.Context, stdout io.Writer) (err error) {
 	fmt.Fprintf(stdout, "stored in %.1f s\n", first.wall.Seconds())
 	var seen []*syncResult
 	for _, r := range syncRunners {
-		if _, err := exec.LookPath(r.program); r.program != "" && err != nil {
-			fmt.Fprintf(stdout, "%s is not on PATH and does not take part\n", r.name)
+		if _, err := s.find(r.program); err != nil {
+			fmt.Fprintf(stdout, "%s is not to be had here and does not take part\n", r.name)
 			continue
 		}
 		seen = append(seen, &syncResult{runner: r})
@@ -137,6 +139,14 @@ func (s *syncing) hold(ctx context.Context, stdout io.Writer) (err error) {
 		fmt.Fprintf(stdout, "| %s | %.2f | %.2f–%.2f | %.2f | %.2f–%.2f | %s |\n", r.runner.name, w.median, w.min, w.max, c.median, c.min, c.max, r.requests)
 	}
 	return nil
+}
+
+// find is where a program is; "" is the agent.
+func (s *syncing) find(program string) (string, error) {
+	if program == "" {
+		return s.agent, nil
+	}
+	return (&field{peers: s.peers}).find(program)
 }
 
 // age makes all files an hour old: stores tell their time by the second, and a
@@ -167,8 +177,8 @@ func (s *syncing) add(ctx context.Context, to *syncResult, round int, stdout io.
 	if did["PutObject"]+did["CopyObject"]+did["CreateMultipartUpload"] > 0 {
 		return fmt.Errorf("%s: nothing had changed, and it wrote: %v", to.runner.name, did)
 	}
-	to.walls, to.cpus, to.requests = append(to.walls, m.wall.Seconds()), append(to.cpus, m.cpu.Seconds()), counted(did)
-	fmt.Fprintf(stdout, "round %d  %-55s wall %7.2f s  CPU %6.2f s  %s\n", round+1, to.runner.name, m.wall.Seconds(), m.cpu.Seconds(), to.requests)
+	to.walls, to.cpus, to.requests = append(to.walls, m.wall.Seconds()), append(to.cpus, m.cpu().Seconds()), counted(did)
+	fmt.Fprintf(stdout, "round %d  %-55s wall %7.2f s  CPU %6.2f s  %s\n", round+1, to.runner.name, m.wall.Seconds(), m.cpu().Seconds(), to.requests)
 	return nil
 }
 
@@ -197,9 +207,9 @@ func (s *syncing) run(ctx context.Context, r syncRunner) (m sample, did map[stri
 			return m, nil, err
 		}
 	}
-	program := r.program
-	if program == "" {
-		program = s.agent
+	program, err := s.find(r.program)
+	if err != nil {
+		return m, nil, err
 	}
 	cmd := exec.CommandContext(ctx, program, r.args(s.tree, s.server.Bucket(), s.server.Workspace()+"/sync", state)...) //nolint:gosec // what is to be measured
 	cmd.Env = append(slices.Clone(token), "PATH="+os.Getenv("PATH"), "HOME="+filepath.Join(s.dir, "home"), "TMPDIR="+s.dir, "LC_ALL=C.UTF-8", "AWS_EC2_METADATA_DISABLED=true",
@@ -211,7 +221,7 @@ func (s *syncing) run(ctx context.Context, r syncRunner) (m sample, did map[stri
 	if err := cmd.Run(); err != nil {
 		return m, nil, fmt.Errorf("%s: %w\n%s", r.name, err, out.Bytes())
 	}
-	m = sample{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	m = sample{wall: time.Since(began), user: cmd.ProcessState.UserTime(), sys: cmd.ProcessState.SystemTime()}
 	all, err := s.server.Requests()
 	if err != nil {
 		return m, nil, err

@@ -36,8 +36,8 @@ func TestSendsEverything(t *testing.T) {
 	_, secure := s.URL()
 	o := limit.Options{Endpoint: secure, CAFile: ca, Dir: data, Parallel: 2, PartSize: 1000}
 	for name, want := range map[string]sink.Counts{
-		"raw": {Requests: 5, Objects: 2, Parts: 3, Bytes: 3500},
-		"sdk": {Requests: 3, Objects: 3, Bytes: 3500},
+		"raw": {Requests: 5, Objects: 2, Parts: 3, Bytes: 3500, Bare: 5},
+		"sdk": {Requests: 3, Objects: 3, Bytes: 3500, Bare: 3},
 	} {
 		before := s.Counts()
 		do := limit.Raw

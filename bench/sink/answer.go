@@ -60,6 +60,11 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		n, _ = strconv.ParseInt(framed, 10, 64) // else the count will not match, which is seen
 	}
 	s.bytes.Add(n)
+	if summed(r.Header) {
+		s.summed.Add(1)
+	} else {
+		s.bare.Add(1)
+	}
 	etag := s.etag()
 	if strings.Contains(r.URL.RawQuery, "partNumber=") {
 		s.parts.Add(1)
@@ -87,6 +92,21 @@ func (s *Server) lasted(d time.Duration) {
 	for most := s.longest.Load(); int64(d) > most && !s.longest.CompareAndSwap(most, int64(d)); {
 		most = s.longest.Load()
 	}
+}
+
+// summed tells whether a server could compare what it got with something: a
+// checksum before or behind the bytes, or a signature made over them.
+func summed(h http.Header) bool {
+	for _, c := range checksums {
+		if h[c.header] != nil {
+			return true
+		}
+	}
+	if h["Content-Md5"] != nil || h["X-Amz-Trailer"] != nil {
+		return true
+	}
+	hash := h.Get("X-Amz-Content-Sha256")
+	return len(hash) == 64 || strings.HasPrefix(hash, "STREAMING-AWS4-")
 }
 
 // post begins or completes an upload by parts.

@@ -27,8 +27,10 @@ type Counts struct {
 	Requests int64 `json:"requests"`
 	Objects  int64 `json:"objects"` // stored, by one PutObject or by parts
 	Parts    int64 `json:"parts"`
-	Bytes    int64 `json:"bytes"` // of objects and parts, without chunk framing
-	Conns    int64 `json:"conns"` // connections accepted
+	Bytes    int64 `json:"bytes"`  // of objects and parts, without chunk framing
+	Summed   int64 `json:"summed"` // bodies that came with something to compare them with
+	Bare     int64 `json:"bare"`   // bodies that came without
+	Conns    int64 `json:"conns"`  // connections accepted
 
 	Longest time.Duration `json:"longest"` // that one body took to come in, since the start
 	Busy    time.Duration `json:"busy"`    // that all bodies took, one after the other
@@ -38,7 +40,7 @@ type Counts struct {
 func (c Counts) Sub(before Counts) Counts {
 	return Counts{
 		Requests: c.Requests - before.Requests, Objects: c.Objects - before.Objects,
-		Parts: c.Parts - before.Parts, Bytes: c.Bytes - before.Bytes, Conns: c.Conns - before.Conns,
+		Parts: c.Parts - before.Parts, Bytes: c.Bytes - before.Bytes, Summed: c.Summed - before.Summed, Bare: c.Bare - before.Bare, Conns: c.Conns - before.Conns,
 		Longest: c.Longest, Busy: c.Busy - before.Busy,
 	}
 }
@@ -55,7 +57,7 @@ type Server struct {
 
 	host string
 
-	requests, objects, parts, bytes, conns, longest, busy atomic.Int64
+	requests, objects, parts, bytes, summed, bare, conns, longest, busy atomic.Int64
 }
 
 // Start starts a sink on 127.0.0.1, and writes the certificate that https clients
@@ -117,7 +119,7 @@ func (s *Server) URL() (plain, secure string) { return s.httpURL, s.httpsURL }
 func (s *Server) Counts() Counts {
 	return Counts{
 		Requests: s.requests.Load(), Objects: s.objects.Load(), Parts: s.parts.Load(),
-		Bytes: s.bytes.Load(), Conns: s.conns.Load(),
+		Bytes: s.bytes.Load(), Summed: s.summed.Load(), Bare: s.bare.Load(), Conns: s.conns.Load(),
 		Longest: time.Duration(s.longest.Load()), Busy: time.Duration(s.busy.Load()),
 	}
 }

@@ -74,7 +74,11 @@ func TestAnswers(t *testing.T) {
 			}
 			got := s.Counts().Sub(before)
 			got.Conns = 0
-			if want := (sink.Counts{Requests: 9, Objects: 2, Parts: 1, Bytes: 1000 + 5000}); got != want {
+			want := sink.Counts{Requests: 9, Objects: 2, Parts: 1, Bytes: 1000 + 5000, Summed: 2}
+			if name == "https" { // the part has no checksum, and over https no signature of its bytes
+				want.Summed, want.Bare = 1, 1
+			}
+			if got != want {
 				t.Errorf("counted %+v, want %+v", got, want)
 			}
 		})
@@ -124,5 +128,44 @@ func TestFramed(t *testing.T) {
 	}
 	if got := s.Counts(); got.Objects != 1 || got.Bytes != int64(len(body)) {
 		t.Errorf("counted %+v", got)
+	}
+}
+
+// TestBare proves that it is told apart who sends something to compare the
+// bytes with.
+func TestBare(t *testing.T) {
+	s, err := sink.Start("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	plain, _ := s.URL()
+	for _, c := range []struct {
+		header, value string
+		bare          int64
+	}{
+		{"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD", 1},
+		{"X-Amz-Content-Sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 0},
+		{"X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", 0},
+		{"X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", 1},
+		{"X-Amz-Trailer", "x-amz-checksum-crc32", 0},
+		{"X-Amz-Checksum-Crc64nvme", "AAAAAAAAAAA=", 0},
+		{"Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==", 0},
+		{"Content-Type", "image/tiff", 1},
+	} {
+		req, err := http.NewRequest(http.MethodPut, plain+"/bucket/key", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set(c.header, c.value)
+		before := s.Counts()
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if got := s.Counts().Sub(before); got.Bare != c.bare || got.Summed != 1-c.bare {
+			t.Errorf("%s: %s: counted %+v", c.header, c.value, got)
+		}
 	}
 }
