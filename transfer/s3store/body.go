@@ -40,9 +40,10 @@ func (b *buffers) put(p *[]byte) {
 type slice struct {
 	io.ReaderAt
 	size   int64
-	twice  bool // not buffered: read once for its sum, and again to be sent
-	resum  bool // summed on the way: if it is summed already, because nobody else would notice a difference
-	summed bool // sum64 is known
+	data   []byte // nil where it is not buffered
+	twice  bool   // not buffered: read once for its sum, and again to be sent
+	resum  bool   // summed on the way: if it is summed already, because nobody else would notice a difference
+	summed bool   // sum64 is known
 	sum64  uint64
 	sum32c uint32
 	moved  func(int64) // told what is read to be sent, less what must be sent again
@@ -52,7 +53,8 @@ type slice struct {
 	counted int64  // what moved was told of this attempt
 	again   uint64 // where resum: the sum of what was read so far
 	over    bool   // the attempt has ended: the transport may read no more
-	free    func()
+	whole   bool   // this attempt's body is a reader of its own, see atOnce
+	free    func() // nil where the buffer can't be used again
 }
 
 var errOver = errors.New("body read after its request ended")
@@ -68,10 +70,10 @@ func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, err
 	p := &slice{size: size, summed: true, free: func() { b.put(buf) }, moved: func(int64) {}}
 	data := (*buf)[:size]
 	if n, err := r.ReadAt(data, off); int64(n) < size {
-		p.free()
+		p.done()
 		return nil, localRead(err)
 	}
-	p.ReaderAt = bytes.NewReader(data)
+	p.ReaderAt, p.data = bytes.NewReader(data), data
 	p.sum64 = checksum.Sum64(data)
 	if sum32c {
 		p.sum32c = checksum.Sum32C(data)
@@ -82,7 +84,14 @@ func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, err
 // unread is what load gives of a range that is too large for a lane, before it
 // was read for its sums.
 func (b *buffers) unread(r io.ReaderAt, off, size int64) *slice {
-	return &slice{size: size, ReaderAt: io.NewSectionReader(r, off, size), twice: true, free: func() {}, moved: func(int64) {}}
+	return &slice{size: size, ReaderAt: io.NewSectionReader(r, off, size), twice: true, moved: func(int64) {}}
+}
+
+// done gives the buffer back.
+func (p *slice) done() {
+	if p.free != nil {
+		p.free()
+	}
 }
 
 func (p *slice) scan(b *buffers, sum32c bool) error {
@@ -177,7 +186,7 @@ func (p *slice) begin(unproven bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.resum = p.twice && (unproven || !p.summed)
-	p.pos, p.counted, p.again, p.over = 0, 0, 0, false
+	p.pos, p.counted, p.again, p.over, p.whole = 0, 0, 0, false, false
 }
 
 // sent is the sum of what was read on the way.
@@ -193,6 +202,12 @@ func (p *slice) end(failed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true
+	switch {
+	case p.whole && failed:
+		p.free = nil // the transport may still read from it
+	case p.whole:
+		p.moved(p.size)
+	}
 	if failed && p.counted > 0 {
 		p.moved(-p.counted)
 		p.counted = 0
@@ -205,6 +220,25 @@ func (p *slice) body() io.ReadSeeker {
 		return bytes.NewReader(nil)
 	}
 	return p
+}
+
+// atOnceSize is what goes into the transport's write buffer of writeBuffer, and
+// leaves room for a header.
+const atOnceSize = writeBuffer * 3 / 4
+
+// atOnce is body in the form in which net/http sends header and body by one write,
+// where there is one: it does so for readers that it knows, and sends the header
+// before the body of others. Before a byte of such a request is out, all of its
+// body has been read, so the buffer is free once there is a good answer.
+func atOnce(body io.Reader) io.Reader {
+	p, ok := body.(*slice)
+	if !ok || p.data == nil || p.size > atOnceSize {
+		return body
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.whole = true
+	return bytes.NewReader(p.data)
 }
 
 // mover reports moved bytes of item as events.

@@ -88,7 +88,7 @@ func (s *Store) putWhole(ctx context.Context, in *transfer.PutInput) (transfer.P
 	if err != nil {
 		return transfer.PutOutput{}, &transfer.Error{Op: "read", Key: in.Item.Key, Path: in.Item.Path, Err: err}
 	}
-	defer p.free()
+	defer p.done()
 	p.moved = mover(in)
 	for {
 		sum := s.Checksum()
