@@ -85,6 +85,9 @@ func (g *gatherConn) begin() {
 func (g *gatherConn) flush() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.buf == nil {
+		return nil
+	}
 	err := g.out()
 	pieces.Put(g.buf)
 	g.buf = nil
