@@ -14,7 +14,7 @@ type osFile struct {
 var errNotRegular = errors.New("is no regular file any more")
 
 func openFile(path string) (File, error) {
-	f, err := os.Open(path)
+	f, err := openRead(path)
 	if err != nil {
 		return nil, err
 	}

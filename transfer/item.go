@@ -135,9 +135,13 @@ func located(err error, item Item) error {
 }
 
 // unchanged reports ErrChanged where the open file, or what has its path now,
-// is not what it was.
+// is not what it was. While the path leads to the same inode that is one question:
+// an inode is not given out again as long as a file of it is open.
 func unchanged(f File, was Stat) error {
-	for _, stat := range []func() (Stat, error){f.Stat, f.Now} {
+	for i, stat := range []func() (Stat, error){f.Now, f.Stat} {
+		if i > 0 && was.Inode != 0 {
+			return nil
+		}
 		now, err := stat()
 		switch {
 		case errors.Is(err, os.ErrNotExist):

@@ -18,8 +18,9 @@ type profiles struct {
 
 func (p *profiles) addFlags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
-	f.StringVar(&p.cpu, "cpuprofile", "", "write where the CPU time went to `FILE`")
-	f.StringVar(&p.mem, "memprofile", "", "write what was allocated to `FILE`")
+	// A run makes the commands anew to tell how to go on: that must not forget them.
+	f.StringVar(&p.cpu, "cpuprofile", p.cpu, "write where the CPU time went to `FILE`")
+	f.StringVar(&p.mem, "memprofile", p.mem, "write what was allocated to `FILE`")
 	for _, name := range []string{"cpuprofile", "memprofile"} {
 		_ = f.MarkHidden(name) // it was just added
 	}

@@ -265,9 +265,12 @@ const enough = 1.2
 // foresee warns, as soon as it can be told, that these credentials will not
 // last and that nobody will renew them.
 func (w *waiter) foresee() (warned bool) {
-	left, known := w.left()
 	info, live := w.s.provider.Info()
-	if !known || !live || info.Left <= 0 || left.Seconds() < enough*info.Left.Seconds() || w.renews.Load() {
+	if !live || info.Left <= 0 || w.renews.Load() {
+		return false // and nothing to count the files for
+	}
+	left, known := w.left()
+	if !known || left.Seconds() < enough*info.Left.Seconds() {
 		return false
 	}
 	w.s.notice(fmt.Sprintf("these credentials end in %s, and about %s of work is left: it will wait for new ones. %s",

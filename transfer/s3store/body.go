@@ -28,7 +28,7 @@ type buffers struct {
 }
 
 // hold gets a buffer for a whole body, if it may be held.
-func (b *buffers) hold(n int64) (buf *[]byte, free func()) {
+func (b *buffers) hold(n int64) (buf *[]byte, free func(lost bool)) {
 	if n > b.share {
 		return nil, nil
 	}
@@ -38,8 +38,10 @@ func (b *buffers) hold(n int64) (buf *[]byte, free func()) {
 		return nil, nil
 	}
 	buf = b.get(n)
-	return buf, func() {
-		b.put(buf)
+	return buf, func(lost bool) {
+		if !lost {
+			b.put(buf)
+		}
 		b.out.Add(-size)
 	}
 }
@@ -67,9 +69,10 @@ func (b *buffers) put(p *[]byte) {
 type slice struct {
 	io.ReaderAt
 	size   int64
-	twice  bool // not buffered: read once for its sum, and again to be sent
-	resum  bool // summed on the way: if it is summed already, because nobody else would notice a difference
-	summed bool // sum64 is known
+	data   []byte // nil where it is not buffered
+	twice  bool   // not buffered: read once for its sum, and again to be sent
+	resum  bool   // summed on the way: if it is summed already, because nobody else would notice a difference
+	summed bool   // sum64 is known
 	sum64  uint64
 	sum32c uint32
 	moved  func(int64) // told what is read to be sent, less what must be sent again
@@ -79,7 +82,9 @@ type slice struct {
 	counted int64  // what moved was told of this attempt
 	again   uint64 // where resum: the sum of what was read so far
 	over    bool   // the attempt has ended: the transport may read no more
-	free    func()
+	whole   bool   // this attempt's body is a reader of its own, see atOnce
+	lost    bool   // the transport may still read from the buffer: it can't be used again
+	free    func(lost bool)
 }
 
 var errOver = errors.New("body read after its request ended")
@@ -95,10 +100,10 @@ func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, err
 	p := &slice{size: size, summed: true, free: free, moved: func(int64) {}}
 	data := (*buf)[:size]
 	if n, err := r.ReadAt(data, off); int64(n) < size {
-		p.free()
+		p.done()
 		return nil, localRead(err)
 	}
-	p.ReaderAt = bytes.NewReader(data)
+	p.ReaderAt, p.data = bytes.NewReader(data), data
 	p.sum64 = checksum.Sum64(data)
 	if sum32c {
 		p.sum32c = checksum.Sum32C(data)
@@ -109,7 +114,14 @@ func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, err
 // unread is what load gives of a range that is too large for a lane, before it
 // was read for its sums.
 func (b *buffers) unread(r io.ReaderAt, off, size int64) *slice {
-	return &slice{size: size, ReaderAt: io.NewSectionReader(r, off, size), twice: true, free: func() {}, moved: func(int64) {}}
+	return &slice{size: size, ReaderAt: io.NewSectionReader(r, off, size), twice: true, moved: func(int64) {}}
+}
+
+// done gives the buffer back.
+func (p *slice) done() {
+	if p.free != nil {
+		p.free(p.lost)
+	}
 }
 
 func (p *slice) scan(b *buffers, sum32c bool) error {
@@ -204,7 +216,7 @@ func (p *slice) begin(unproven bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.resum = p.twice && (unproven || !p.summed)
-	p.pos, p.counted, p.again, p.over = 0, 0, 0, false
+	p.pos, p.counted, p.again, p.over, p.whole = 0, 0, 0, false, false
 }
 
 // sent is the sum of what was read on the way.
@@ -220,6 +232,12 @@ func (p *slice) end(failed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true
+	switch {
+	case p.whole && failed:
+		p.lost = true
+	case p.whole:
+		p.moved(p.size)
+	}
 	if failed && p.counted > 0 {
 		p.moved(-p.counted)
 		p.counted = 0
@@ -232,6 +250,25 @@ func (p *slice) body() io.ReadSeeker {
 		return bytes.NewReader(nil)
 	}
 	return p
+}
+
+// atOnceSize is what goes into the transport's write buffer of writeBuffer, and
+// leaves room for a header.
+const atOnceSize = writeBuffer * 3 / 4
+
+// atOnce is body in the form in which net/http sends header and body by one write,
+// where there is one: it does so for readers that it knows, and sends the header
+// before the body of others. Before a byte of such a request is out, all of its
+// body has been read, so the buffer is free once there is a good answer.
+func atOnce(body io.Reader) io.Reader {
+	p, ok := body.(*slice)
+	if !ok || p.data == nil || p.size > atOnceSize {
+		return body
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.whole = true
+	return bytes.NewReader(p.data)
 }
 
 // mover reports moved bytes of item as events, and to the lanes.

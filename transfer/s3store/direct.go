@@ -73,7 +73,7 @@ func (s *Store) putObject(ctx context.Context, in *s3.PutObjectInput) (*s3.PutOb
 	if s.direct == nil || !ok {
 		return s.client.PutObject(ctx, in)
 	}
-	req := s.direct.put(*in.Key, in.Body, *in.ContentLength)
+	req := s.direct.put(*in.Key, atOnce(in.Body), *in.ContentLength)
 	set(req, "Content-Type", in.ContentType)
 	set(req, "X-Amz-Checksum-Crc64nvme", in.ChecksumCRC64NVME)
 	set(req, "X-Amz-Checksum-Crc32c", in.ChecksumCRC32C)

@@ -44,6 +44,8 @@ type HTTPClient struct {
 	proxied func(*url.URL) (*url.URL, error)
 }
 
+const writeBuffer = 64 << 10 // bytes, of each connection
+
 // NewHTTPClient makes a client. It fails when the CA bundle can't be used or a
 // proxy variable holds no URL.
 func NewHTTPClient(o HTTPOptions) (*HTTPClient, error) {
@@ -95,6 +97,8 @@ func (o HTTPOptions) setUp(t *http.Transport, roots *x509.CertPool, proxied func
 		MinVersion:         tls.VersionTLS12,
 		RootCAs:            roots,
 		InsecureSkipVerify: o.Insecure, //nolint:gosec // only when it is asked for
+		// Small records at first let a page be shown early. Here they are but more system calls.
+		DynamicRecordSizingDisabled: true,
 	}
 	t.TLSHandshakeTimeout = dial
 	t.ResponseHeaderTimeout = cmp.Or(o.HeaderTimeout, 60*time.Second)
@@ -103,7 +107,7 @@ func (o HTTPOptions) setUp(t *http.Transport, roots *x509.CertPool, proxied func
 	t.MaxIdleConns = 0 // no limit over all hosts
 	t.MaxIdleConnsPerHost = cmp.Or(o.MaxConns, 64)
 	t.DisableCompression = true // an object's bytes are taken as they are stored
-	t.WriteBufferSize = 64 << 10
+	t.WriteBufferSize = writeBuffer
 	t.ForceAttemptHTTP2 = false
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)

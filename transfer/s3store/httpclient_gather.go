@@ -11,13 +11,9 @@ import (
 	"time"
 )
 
-// gatherSize is how many bytes of a body are encrypted before they are written.
-// crypto/tls makes a system call of every record of 16 KiB, which is two fifths
-// of the CPU of large bodies over https.
-const gatherSize = 128 << 10
-
-// gather makes t write several TLS records at once. Through a proxy the
-// transport makes its own TLS, and a call for each record.
+// gather makes t write all TLS records of a piece at once: crypto/tls makes a
+// system call of every record of 16 KiB, which is two fifths of the CPU of large
+// bodies over https. Through a proxy the transport makes its own TLS, and a call for each record.
 func gather(t *http.Transport, handshake time.Duration) {
 	dial := t.DialContext
 	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -47,36 +43,54 @@ func gather(t *http.Transport, handshake time.Duration) {
 // flush, to write it at once. Records stay in the order they were made.
 type gatherConn struct {
 	net.Conn
-	mu   sync.Mutex
-	hold bool
-	buf  []byte
+	mu  sync.Mutex
+	buf *[]byte // of pieces; nil where nothing is kept
+	n   int     // bytes in it
 }
 
 func (g *gatherConn) Write(b []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.hold {
+	if g.buf == nil {
 		return g.Conn.Write(b)
 	}
-	g.buf = append(g.buf, b...)
+	if g.n+len(b) > len(*g.buf) {
+		if err := g.out(); err != nil {
+			return 0, err
+		}
+		if len(b) > len(*g.buf) {
+			return g.Conn.Write(b)
+		}
+	}
+	g.n += copy((*g.buf)[g.n:], b)
 	return len(b), nil
+}
+
+// out writes what was kept. The caller holds mu.
+func (g *gatherConn) out() error {
+	n := g.n
+	if g.n = 0; n == 0 {
+		return nil
+	}
+	_, err := g.Conn.Write((*g.buf)[:n])
+	return err
 }
 
 func (g *gatherConn) begin() {
 	g.mu.Lock()
-	g.hold = true
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	g.buf = takePiece()
 }
 
 func (g *gatherConn) flush() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.hold = false
-	if len(g.buf) == 0 {
+	if g.buf == nil {
 		return nil
 	}
-	_, err := g.Conn.Write(g.buf)
-	g.buf = g.buf[:0]
+	err := g.out()
+	pieces.Put(g.buf)
+	g.buf = nil
 	return err
 }
 
@@ -101,26 +115,5 @@ func (c gatheredTLS) Write(b []byte) (int, error) {
 	return n, err
 }
 
-var gatherBufs = sync.Pool{New: func() any { b := make([]byte, gatherSize); return &b }}
-
-// ReadFrom takes a body in pieces of gatherSize; net/http's own are of 32 KiB.
-func (c gatheredTLS) ReadFrom(r io.Reader) (n int64, err error) {
-	p, _ := gatherBufs.Get().(*[]byte)
-	defer gatherBufs.Put(p)
-	for {
-		m, rerr := r.Read(*p)
-		if m > 0 {
-			w, werr := c.Write((*p)[:m])
-			n += int64(w)
-			if werr != nil {
-				return n, werr
-			}
-		}
-		switch {
-		case errors.Is(rerr, io.EOF):
-			return n, nil
-		case rerr != nil:
-			return n, rerr
-		}
-	}
-}
+// ReadFrom takes a body in pieces of pieceSize; net/http's own are of 32 KiB.
+func (c gatheredTLS) ReadFrom(r io.Reader) (int64, error) { return inPieces(c, r) }

@@ -46,9 +46,9 @@ func TestHTTPGatheredBodies(t *testing.T) {
 	}))
 	defer s.Close()
 	c := trustingClient(t, s)
-	data := make([]byte, 3*gatherSize+1)
+	data := make([]byte, 3*pieceSize+1)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(data)
-	for _, size := range []int{1, recordSize - 1, recordSize, recordSize + 1, gatherSize - 1, gatherSize, gatherSize + 1, len(data)} {
+	for _, size := range []int{1, recordSize - 1, recordSize, recordSize + 1, pieceSize - 1, pieceSize, pieceSize + 1, len(data)} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL, bytes.NewReader(data[:size]))
 		if err != nil {
 			t.Fatal(err)
@@ -98,6 +98,18 @@ func TestGatherConn(t *testing.T) {
 	}
 	if err := g.flush(); err != nil || under.writes != 1 {
 		t.Errorf("an empty flush: %v after %d writes", err, under.writes)
+	}
+	g.begin()
+	for range 2 {
+		if n, err := g.Write(make([]byte, pieceSize)); n != pieceSize || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if n, err := g.Write(make([]byte, 2*pieceSize)); n != 2*pieceSize || err != nil || under.writes != 4 {
+		t.Errorf("more than is kept: %d, %v after %d writes, want 4", n, err, under.writes)
+	}
+	if err := g.flush(); err != nil || under.writes != 4 {
+		t.Errorf("all was out already: %v after %d writes", err, under.writes)
 	}
 	under.fail = 1
 	g.begin()

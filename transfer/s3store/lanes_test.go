@@ -104,7 +104,7 @@ func TestLanesInOrder(t *testing.T) {
 func TestBodiesWithinMemory(t *testing.T) {
 	var b buffers
 	b.share, b.most = share(64<<20, 0)
-	var frees []func()
+	var frees []func(bool)
 	for range 100 {
 		buf, free := b.hold(5 << 20)
 		if buf == nil {
@@ -119,7 +119,7 @@ func TestBodiesWithinMemory(t *testing.T) {
 		t.Error("one takes more than an eighth")
 	}
 	for _, free := range frees {
-		free()
+		free(false)
 	}
 	if b.out.Load() != 0 {
 		t.Errorf("%d bytes are lost", b.out.Load())

@@ -81,17 +81,21 @@ func (s *Store) putWhole(ctx context.Context, in *transfer.PutInput) (transfer.P
 		return transfer.PutOutput{}, &transfer.Error{Op: opPut, Key: in.Item.Key, Err: err}
 	}
 	defer release()
-	p, err := s.bufs.load(in.Body, 0, size, true)
+	// The store may refuse the better checksum: what is not kept is not read again for the other.
+	p, err := s.bufs.load(in.Body, 0, size, size > s.bufs.share)
 	if err == nil {
 		err = in.Unchanged()
 	}
 	if err != nil {
 		return transfer.PutOutput{}, &transfer.Error{Op: "read", Key: in.Item.Key, Path: in.Item.Path, Err: err}
 	}
-	defer p.free()
+	defer p.done()
 	p.moved = s.mover(in)
 	for {
 		sum := s.Checksum()
+		if sum == transfer.CRC32C && p.data != nil {
+			p.sum32c = checksum.Sum32C(p.data)
+		}
 		out, err := s.putOnce(ctx, in, p, sum)
 		if err == nil {
 			out.CRC64 = p.sum64

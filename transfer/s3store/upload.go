@@ -244,7 +244,7 @@ func (c *partClient) sendPart(ctx context.Context, num int32, off, size int64, h
 	if err != nil {
 		return have, false, &transfer.Error{Op: "read", Key: c.up.Key, Path: c.in.Item.Path, Err: err}
 	}
-	defer p.free()
+	defer p.done()
 	if have.Number != 0 && have.CRC64 == p.sum64 {
 		return have, false, nil
 	}

@@ -78,7 +78,7 @@ func (s *Store) agree(ctx context.Context, in *transfer.PutInput, up *transfer.U
 		if err != nil {
 			return nil, &transfer.Error{Op: "read", Key: up.Key, Path: in.Item.Path, Err: err}
 		}
-		p.free()
+		p.done()
 		if checksum.Encode64(p.sum64) != l.crc64 {
 			continue
 		}
