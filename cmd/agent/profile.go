@@ -7,22 +7,31 @@ import (
 	"runtime/pprof"
 
 	"github.com/spf13/cobra"
+
+	"agent/journal"
 )
 
 // profiles are the hidden flags by which the program is looked at from inside,
-// with 'go tool pprof'.
+// with 'go tool pprof', and by which a part of it is left out to see its cost.
 type profiles struct {
-	cpu, mem string // files; "" for none
-	out      *os.File
+	cpu, mem  string // files; "" for none
+	noJournal bool
+	out       *os.File
 }
 
 func (p *profiles) addFlags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.StringVar(&p.cpu, "cpuprofile", "", "write where the CPU time went to `FILE`")
 	f.StringVar(&p.mem, "memprofile", "", "write what was allocated to `FILE`")
-	for _, name := range []string{"cpuprofile", "memprofile"} {
+	f.BoolVar(&p.noJournal, "no-journal", false, "for measuring only: remember nothing, so that the run can't be resumed")
+	for _, name := range []string{"cpuprofile", "memprofile", "no-journal"} {
 		_ = f.MarkHidden(name) // it was just added
 	}
+}
+
+// journal is how journals are opened.
+func (p *profiles) journal() journal.Options {
+	return journal.Options{Off: p != nil && p.noJournal}
 }
 
 // start begins the profile of the CPU.
