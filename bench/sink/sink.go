@@ -1,7 +1,7 @@
 // Package sink is an S3 server that stores nothing: it takes objects and parts,
 // counts them and answers as S3 would, for as little CPU as can be. It checks no
-// signature and no checksum, and every listing is empty. Of each object it
-// remembers what a HEAD tells, because some clients ask after they have sent.
+// signature and no checksum. Of each object it remembers what a HEAD and a listing
+// tell, because clients ask after they have sent, and when they are run again.
 package sink
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// CountsPath answers with the Counts as JSON. It is not counted itself, and no
+// CountsPath answers with the Counts as JSON; a POST forgets the FirstPut first. It is not counted itself, and no
 // client asks for it: a bucket has no name that begins with a dash.
 const CountsPath = "/-/counts"
 
@@ -29,6 +29,10 @@ type Counts struct {
 	Parts    int64 `json:"parts"`
 	Bytes    int64 `json:"bytes"` // of objects and parts, without chunk framing
 	Conns    int64 `json:"conns"` // connections accepted
+	Lists    int64 `json:"lists"` // pages of listings
+	// FirstPut is when the first object or part began to come in since a POST to
+	// CountsPath, in nanoseconds since 1970; 0 for none.
+	FirstPut int64 `json:"first_put"`
 }
 
 // Sub is what has come in since before.
@@ -36,6 +40,7 @@ func (c Counts) Sub(before Counts) Counts {
 	return Counts{
 		Requests: c.Requests - before.Requests, Objects: c.Objects - before.Objects,
 		Parts: c.Parts - before.Parts, Bytes: c.Bytes - before.Bytes, Conns: c.Conns - before.Conns,
+		Lists: c.Lists - before.Lists, FirstPut: c.FirstPut,
 	}
 }
 
@@ -49,7 +54,7 @@ type Server struct {
 	ids               atomic.Int64
 	memory            memory
 
-	requests, objects, parts, bytes, conns atomic.Int64
+	requests, objects, parts, bytes, conns, lists, firstPut atomic.Int64
 }
 
 // Start starts a sink, and writes the certificate that https clients have to
@@ -108,7 +113,7 @@ func (s *Server) URL() (plain, secure string) { return s.httpURL, s.httpsURL }
 func (s *Server) Counts() Counts {
 	return Counts{
 		Requests: s.requests.Load(), Objects: s.objects.Load(), Parts: s.parts.Load(),
-		Bytes: s.bytes.Load(), Conns: s.conns.Load(),
+		Bytes: s.bytes.Load(), Conns: s.conns.Load(), Lists: s.lists.Load(), FirstPut: s.firstPut.Load(),
 	}
 }
 
@@ -119,7 +124,10 @@ func (s *Server) Close() error {
 	return err
 }
 
-func (s *Server) writeCounts(w http.ResponseWriter) {
+func (s *Server) writeCounts(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		s.firstPut.Store(0)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(s.Counts()) // who asked has gone
 }
