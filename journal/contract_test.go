@@ -384,3 +384,32 @@ func TestHolder(t *testing.T) {
 		}
 	}
 }
+
+// A journal that is off takes everything and keeps nothing, and leaves what
+// there was.
+func TestOff(t *testing.T) {
+	dir := jobDir(t)
+	d := open(t, dir, testJob())
+	ok(t, d.Done(rec(1)))
+	ok(t, d.Close())
+	d, err := Open(t.Context(), dir, testJob(), Options{Off: true})
+	ok(t, err)
+	u := upload(2, 0)
+	ok(t, d.Begin(u))
+	ok(t, d.Part(u.Key, u.ID, part(2, 1)))
+	ok(t, d.Done(rec(3)))
+	ok(t, d.Forget(rec(1).Key))
+	ok(t, d.SetMark(transfer.Mark{All: true}))
+	ok(t, d.Flush(t.Context()))
+	if _, found, err := d.Upload(u.Key); found || err != nil {
+		t.Errorf("an upload is open, %v", err)
+	}
+	ok(t, d.Close())
+	d = open(t, dir, testJob())
+	if all := records(t, d); len(all) != 1 || all[0] != rec(1) {
+		t.Errorf("%+v", all)
+	}
+	if m, err := d.Mark(); m != (transfer.Mark{}) || err != nil {
+		t.Errorf("%+v, %v", m, err)
+	}
+}

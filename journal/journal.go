@@ -99,6 +99,10 @@ type Options struct {
 	// In a larger one only what Open needs is. Default 256 MiB, about a third
 	// of a second.
 	CheckBytes int64
+	// Off keeps nothing: whatever is to be recorded is dropped at once, and what
+	// was recorded before stays as it is. It is how the cost of a journal is
+	// measured, and for nothing else: such a run can't be resumed.
+	Off bool
 }
 
 func (o Options) withDefaults() Options {

@@ -52,6 +52,13 @@ func (m *scanMerge) next(ctx context.Context) (Entry, bool) {
 	return Entry{}, false
 }
 
+// close ends what the walks have going on.
+func (m *scanMerge) close() {
+	for _, h := range m.heads {
+		h.walk.ahead.close()
+	}
+}
+
 // settle decides whether e may have its key, and reports whether it is to be
 // yielded at all: a marker gives way in silence.
 func (m *scanMerge) settle(e *Entry) bool {

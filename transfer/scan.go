@@ -35,7 +35,7 @@ type ScanOptions struct {
 	// file of that name is taken instead. The destination itself gets none
 	// when it has no prefix. It holds no "/".
 	DirMarkers string
-	Readers    int // files looked at in parallel where that helps; default 16
+	Readers    int // directories read, or files looked at, in parallel where that helps; default 16
 
 	// LeaveOut, if set, says by its key why something is not taken; "" takes it.
 	// It is asked about the sources and all below them. The key of a directory
@@ -65,8 +65,9 @@ type Entry struct {
 }
 
 // Scan yields what the sources hold, in byte order of the keys over all
-// sources; those of the Items are strictly ascending. A directory is read when
-// its turn comes, and in memory are only the names of those on the way down.
+// sources; those of the Items are strictly ascending. In memory are only the
+// names of the directories on the way down, and of some small ones that come
+// next: several are read at once.
 //
 // Where two files would get one key, the source that was named first wins, even
 // if its file cannot be read: the others are entries with ErrSameKey.
@@ -101,6 +102,7 @@ func scanWith(ctx context.Context, sources []Source, o ScanOptions, files scanFS
 			s.files = s.only
 		}
 		m := newScanMerge(sources, s)
+		defer m.close()
 		for {
 			e, ok := m.next(ctx)
 			if err := ctx.Err(); err != nil {

@@ -47,6 +47,40 @@ func (scanDisk) list(_ context.Context, dir string, each func(string, fs.FileMod
 	}
 }
 
+// scanLook looks at the entry of one directory that has this name, and follows
+// no link.
+type scanLook func(name string) (Stat, fs.FileMode, error)
+
+// scanByName is a scanFS that looks at many entries of one directory for less
+// than by their paths, which the system has to walk down each time.
+type scanByName interface {
+	// within returns how; done ends it. ok is false where it can't be had.
+	within(dir string) (look scanLook, done func(), ok bool)
+}
+
+// scanWithin is how many looks are worth opening their directory.
+const scanWithin = 8
+
+// lookIn is how n entries of dir, which ends in a separator, are looked at.
+func (s *scanner) lookIn(dir string, n int) (look scanLook, done func()) {
+	if f, ok := s.files.(scanByName); ok && n >= scanWithin {
+		if look, done, ok := f.within(dir); ok {
+			return look, done
+		}
+	}
+	return func(name string) (Stat, fs.FileMode, error) {
+		return scanSeen(s.files.lstat(dir + name))
+	}, func() {}
+}
+
+// scanSeen is a FileInfo as a scan needs it.
+func scanSeen(fi fs.FileInfo, err error) (Stat, fs.FileMode, error) {
+	if err != nil {
+		return Stat{}, 0, err
+	}
+	return StatOf(fi), fi.Mode(), nil
+}
+
 // scanBatch is how many entries are read from a directory at a time.
 const scanBatch = 512
 

@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -24,32 +25,47 @@ const (
 
 func (k scanKind) dir() bool { return k == scanSubdir || k == scanJump }
 
-// scanNames holds a directory's names as compactly as can be: all in one
-// arena, each followed by a '/' that counts only for directories, so that they
-// sort as their keys do. An index is the arena offset in 40 bits, the length
-// in 16, the kind in 8.
+// scanNames holds a directory's names as compactly as can be: one behind the
+// other in chunks, each followed by a '/' that counts only for directories, so
+// that they sort as their keys do. An index is the chunk and the offset in it, in
+// 20 bits each, the length in 16, the kind in 8. Chunks never move: a million
+// names that do would take twice their size on the way.
 type scanNames struct {
-	arena []byte
-	index []uint64
+	chunks [][]byte
+	index  []uint64
 }
 
 const (
 	scanNameMax  = 1<<16 - 2
-	scanKeepable = 1 << 18 // bytes; larger arenas are not kept for the next directory
+	scanChunkMin = 1 << 12
+	scanChunkMax = 1 << 18
+	scanKeepable = 1 << 15 // names; an index for more is not kept for the next directory
 )
 
-func (n *scanNames) len() int             { return len(n.index) }
-func (n *scanNames) kind(i int) scanKind  { return scanKind(n.index[i]) } //nolint:gosec // its low byte is meant
-func (n *scanNames) name(i int) []byte    { return n.text(n.index[i]) }
-func (n *scanNames) text(x uint64) []byte { return n.arena[x>>24:][:x>>8&0xffff] }
+func (n *scanNames) len() int            { return len(n.index) }
+func (n *scanNames) kind(i int) scanKind { return scanKind(n.index[i]) } //nolint:gosec // its low byte is meant
+func (n *scanNames) name(i int) []byte   { return n.text(n.index[i]) }
+func (n *scanNames) text(x uint64) []byte {
+	return n.chunks[x>>44][x>>24&0xfffff:][:x>>8&0xffff]
+}
 
 func (n *scanNames) add(name string, k scanKind) {
 	length := len(name)
 	if k.dir() {
 		length++
 	}
-	n.index = append(n.index, uint64(len(n.arena))<<24|uint64(length)<<8|uint64(k))
-	n.arena = append(append(n.arena, name...), '/')
+	last := len(n.chunks) - 1
+	if last < 0 || cap(n.chunks[last])-len(n.chunks[last]) <= len(name) {
+		size := scanChunkMin
+		if last >= 0 {
+			size = min(2*cap(n.chunks[last]), scanChunkMax)
+		}
+		n.chunks = append(n.chunks, make([]byte, 0, max(size, len(name)+1)))
+		last++
+	}
+	chunk := n.chunks[last]
+	n.index = append(n.index, uint64(last)<<44|uint64(len(chunk))<<24|uint64(length)<<8|uint64(k)) //nolint:gosec // last is not negative
+	n.chunks[last] = append(append(chunk, name...), '/')
 }
 
 // jump makes a link or an alias one that leads to a directory.
@@ -63,11 +79,15 @@ func (n *scanNames) sort() {
 
 // reset empties n for another directory.
 func (n *scanNames) reset() {
-	if cap(n.arena) > scanKeepable || cap(n.index) > scanKeepable/8 {
+	if cap(n.index) > scanKeepable {
 		*n = scanNames{}
-		return
 	}
-	n.arena, n.index = n.arena[:0], n.index[:0]
+	if last := len(n.chunks) - 1; last >= 0 {
+		n.chunks[0] = n.chunks[last][:0] // the largest
+		clear(n.chunks[1:])
+		n.chunks = n.chunks[:1]
+	}
+	n.index = n.index[:0]
 }
 
 // scanDir is a directory on the way down.
@@ -78,16 +98,27 @@ type scanDir struct {
 	jumped bool   // a link was followed on the way
 	info   fs.FileInfo
 	names  scanNames
-	at     int // the next name
+	at     int        // the next name
+	looked []Entry    // by name, where they were looked at when it was read; those of directories are empty
+	below  *scanBelow // what reads its sub-directories ahead; nil when nothing does
 }
 
-// read fills d with its names in order. When that fails, d has those that
-// were read before.
-func (s *scanner) read(ctx context.Context, d *scanDir) error {
+// errScanMany is what read says of a directory that has more names than it may.
+var errScanMany = errors.New("more names than are read ahead")
+
+// read fills d with its names in order; most is how many there may be, 0 for
+// no limit. When that fails, d has those that were read before.
+func (s *scanner) read(ctx context.Context, d *scanDir, most int) error {
+	if !os.IsPathSeparator(d.path[len(d.path)-1]) {
+		d.path += string(os.PathSeparator)
+	}
 	var zarr, taken bool
 	err := s.files.list(ctx, d.path, func(name string, mode fs.FileMode) error {
 		if len(name) > scanNameMax {
 			return ErrName
+		}
+		if most > 0 && d.names.len() == most {
+			return errScanMany
 		}
 		k := scanKindOf(mode)
 		d.names.add(name, k)
@@ -98,6 +129,9 @@ func (s *scanner) read(ctx context.Context, d *scanDir) error {
 		}
 		return nil
 	})
+	if errors.Is(err, errScanMany) {
+		return err
+	}
 	if zarr && d.zarr == "" {
 		d.zarr = scanBare(d.path)
 	}

@@ -5,25 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 )
 
 // scanWalk yields the entries of one source, ascending by key. It holds the
-// names of the directories on the way down and one run of looked-at files.
+// names of the directories on the way down, one run of looked-at files, and
+// what was read ahead.
 type scanWalk struct {
 	*scanner
 	source Source
 	opened bool
 	dirs   []*scanDir
-	spare  []*scanDir // left directories, for their memory
-	run    []Entry    // files next to each other
-	at     int        // the next of run
+	own    []Entry // memory for runs
+	run    []Entry // files next to each other
+	at     int     // the next of run
+	ahead  *scanAhead
 }
 
 // scanRun is how many files are looked at ahead of the one that is asked for.
@@ -58,7 +55,8 @@ func (w *scanWalk) next(ctx context.Context) (*Entry, bool) {
 
 // emit makes e the next entry.
 func (w *scanWalk) emit(e Entry) {
-	w.run, w.at = append(w.run[:0], e), 0
+	w.own = append(w.own[:0], e)
+	w.run, w.at = w.own, 0
 }
 
 // open begins the source.
@@ -83,6 +81,7 @@ func (w *scanWalk) open(ctx context.Context) {
 		return
 	}
 	if s.Dir {
+		w.ahead = newScanAhead(ctx, w.scanner)
 		w.enter(ctx, &scanDir{path: s.Path, key: s.Prefix, zarr: e.Item.Zarr})
 		return
 	}
@@ -94,51 +93,59 @@ func (w *scanWalk) open(ctx context.Context) {
 	case !fi.Mode().IsRegular():
 		e.Err = scanError("stat", s.Prefix, s.Path, fmt.Errorf("not a regular file (%s)", fi.Mode().Type()))
 	default:
-		w.take(&e, fi)
+		w.take(&e, StatOf(fi))
 	}
 	w.emit(e)
 }
 
-// descend goes into the sub-directory i of d, or yields why it does not.
-func (w *scanWalk) descend(ctx context.Context, d *scanDir, i int) {
+// below describes the sub-directory i of d, and says why it is not entered, as
+// far as that can be told without looking at it.
+func (s *scanner) below(d *scanDir, i int) Entry {
 	name := string(d.names.name(i)) // ends in "/"
 	bare := name[:len(name)-1]
-	path := d.path + bare
 	key, err := scanKey(d.key, name)
-	jumped := d.jumped || d.names.kind(i) == scanJump
-	e := Entry{Item: Item{Key: key, Path: path, Zarr: d.zarr}}
+	e := Entry{Item: Item{Key: key, Path: d.path + bare, Zarr: d.zarr}}
+	why := s.leaveOut(key)
 	switch {
-	case !w.o.AllFiles && scanLeftOut(bare, true) != "":
+	case !s.o.AllFiles && scanLeftOut(bare, true) != "":
 		e.Ignored = scanLeftOut(bare, true)
-	case w.leaveOut(key) != "":
-		e.Ignored = w.leaveOut(key)
-	case w.only != nil && !w.only.names.below(w.only.rel(path)+"/"):
+	case why != "":
+		e.Ignored = why
+	case s.only != nil && !s.only.names.below(s.only.rel(e.Item.Path)+"/"):
 		e.Ignored = "directory in a list of files"
 	case err != nil:
-		e.Err = &Error{Op: "scan", Key: key, Path: path, Err: err}
-	case jumped:
-		if err := w.loop(path, w.dirs); err != nil {
-			e.Err = scanError("read directory", key, path, err)
+		e.Err = &Error{Op: "scan", Key: key, Path: e.Item.Path, Err: err}
+	}
+	return e
+}
+
+// descend goes into the sub-directory i of d, or yields why it does not.
+func (w *scanWalk) descend(ctx context.Context, d *scanDir, i int) {
+	e := w.below(d, i)
+	jumped := d.jumped || d.names.kind(i) == scanJump
+	if jumped && e.Err == nil && e.Ignored == "" {
+		if err := w.loop(e.Item.Path, w.dirs); err != nil {
+			e.Err = scanError("read directory", e.Item.Key, e.Item.Path, err)
 		}
 	}
 	if e.Err != nil || e.Ignored != "" {
 		w.emit(e)
 		return
 	}
-	sub := &scanDir{}
-	if n := len(w.spare); n > 0 {
-		sub, w.spare = w.spare[n-1], w.spare[:n-1]
+	if sub, err, ok := w.ahead.take(e.Item.Key); ok {
+		w.entered(sub, err)
+		return
 	}
-	sub.path, sub.key, sub.zarr, sub.jumped = path, key, d.zarr, jumped
-	w.enter(ctx, sub)
+	w.enter(ctx, &scanDir{path: e.Item.Path, key: e.Item.Key, zarr: d.zarr, jumped: jumped, names: w.ahead.names()})
 }
 
 // enter reads d and makes it the one whose entries come next.
 func (w *scanWalk) enter(ctx context.Context, d *scanDir) {
-	if !os.IsPathSeparator(d.path[len(d.path)-1]) {
-		d.path += string(os.PathSeparator)
-	}
-	err := w.read(ctx, d)
+	w.entered(d, w.read(ctx, d, 0))
+	w.ahead.add(d)
+}
+
+func (w *scanWalk) entered(d *scanDir, err error) {
 	w.dirs = append(w.dirs, d)
 	if err != nil {
 		path := scanBare(d.path)
@@ -152,13 +159,10 @@ func (w *scanWalk) enter(ctx context.Context, d *scanDir) {
 // leave goes back up from d.
 func (w *scanWalk) leave(d *scanDir) {
 	w.dirs = w.dirs[:len(w.dirs)-1]
+	w.ahead.leave(d)
 	if len(w.dirs) == 0 {
-		w.spare = nil
-		return
+		w.ahead.close()
 	}
-	d.names.reset()
-	*d = scanDir{names: d.names}
-	w.spare = append(w.spare, d)
 }
 
 // look looks at the files from d.at on, up to the next directory.
@@ -168,16 +172,24 @@ func (w *scanWalk) look(ctx context.Context, d *scanDir) {
 		n++
 	}
 	d.at += n
-	if cap(w.run) < n {
-		w.run = make([]Entry, n, max(n, min(scanRun, 2*cap(w.run))))
+	w.at = 0
+	if d.looked != nil {
+		w.run = d.looked[first : first+n]
+		return
 	}
-	w.run, w.at = w.run[:n], 0
-	scanEach(ctx, n, w.o.Readers, func(i int) { w.file(d, first+i, &w.run[i]) })
+	if cap(w.own) < n {
+		w.own = make([]Entry, n, max(n, min(scanRun, 2*cap(w.own))))
+	}
+	w.own = w.own[:n]
+	w.run = w.own
+	lstat, done := w.lookIn(d.path, n)
+	defer done()
+	scanEach(ctx, n, w.o.Readers, func(i int) { w.file(d, first+i, lstat, &w.run[i]) })
 }
 
 // file describes the entry i of d, which is no directory. It is called by many
 // goroutines at once.
-func (w *scanWalk) file(d *scanDir, i int, e *Entry) {
+func (s *scanner) file(d *scanDir, i int, lstat scanLook, e *Entry) {
 	kind, raw := d.names.kind(i), d.names.name(i)
 	if kind == scanMarker {
 		*e = Entry{Item: Item{Key: d.key + string(raw), Zarr: d.zarr}}
@@ -190,30 +202,33 @@ func (w *scanWalk) file(d *scanDir, i int, e *Entry) {
 	name := path[len(d.path):]
 	key, err := scanKey(d.key, name)
 	*e = Entry{Item: Item{Key: key, Path: path, Zarr: d.zarr, Meta: d.zarr != "" && scanIsZarrMeta(name)}}
-	if !w.o.AllFiles {
+	if !s.o.AllFiles {
 		e.Ignored = scanLeftOut(name, false)
 	}
 	if e.Ignored == "" {
-		e.Ignored = w.leaveOut(key)
+		e.Ignored = s.leaveOut(key)
 	}
 	switch {
 	case e.Ignored != "":
-	case kind == scanLink && w.o.NoFollowSymlinks:
+	case kind == scanLink && s.o.NoFollowSymlinks:
 		e.Ignored = "symlink"
 	case err != nil:
 		e.Err = &Error{Op: "scan", Key: key, Path: path, Err: err}
 	default:
-		w.stat(kind, e)
+		s.stat(kind, e, name, lstat)
 	}
 }
 
 // stat fills e in from the file itself.
-func (w *scanWalk) stat(kind scanKind, e *Entry) {
-	stat := w.files.lstat
+func (s *scanner) stat(kind scanKind, e *Entry, name string, lstat scanLook) {
+	var st Stat
+	var mode fs.FileMode
+	var err error
 	if kind == scanLink || kind == scanAlias {
-		stat = w.files.stat
+		st, mode, err = scanSeen(s.files.stat(e.Item.Path))
+	} else {
+		st, mode, err = lstat(name)
 	}
-	fi, err := stat(e.Item.Path)
 	if err != nil {
 		if kind == scanLink {
 			e.Err = &Error{Op: "follow symlink", Key: e.Item.Key, Path: e.Item.Path, Err: scanError("", "", "", err).Err}
@@ -222,7 +237,6 @@ func (w *scanWalk) stat(kind scanKind, e *Entry) {
 		e.Err = scanError("stat", e.Item.Key, e.Item.Path, err)
 		return
 	}
-	mode := fi.Mode()
 	switch special := scanSpecial(mode); {
 	case special != "":
 		e.Ignored = special
@@ -230,15 +244,14 @@ func (w *scanWalk) stat(kind scanKind, e *Entry) {
 		// It was something else when its directory was read.
 		e.Err = scanError("stat", e.Item.Key, e.Item.Path, ErrChanged)
 	default:
-		w.take(e, fi)
+		s.take(e, st)
 	}
 }
 
-// take makes e the regular file fi, unless it is left to a later run.
-func (w *scanWalk) take(e *Entry, fi fs.FileInfo) {
-	st := StatOf(fi)
-	if w.o.Later != nil {
-		if e.Ignored = w.o.Later(st); e.Ignored != "" {
+// take makes e the regular file that is st, unless it is left to a later run.
+func (s *scanner) take(e *Entry, st Stat) {
+	if s.o.Later != nil {
+		if e.Ignored = s.o.Later(st); e.Ignored != "" {
 			e.Later = true
 			return
 		}
@@ -248,42 +261,3 @@ func (w *scanWalk) take(e *Entry, fi fs.FileInfo) {
 
 // scanBare is a directory's path without the separator at its end.
 func scanBare(path string) string { return filepath.Clean(path) }
-
-const (
-	scanSlow  = 50 * time.Microsecond // a look that takes as long waits for something
-	scanWorth = 64                    // looks that are worth sharing among cores even if fast
-)
-
-// scanEach calls do for 0 to n-1 and returns when all calls have. It takes
-// several goroutines, at most readers, where the first call shows that the
-// file system is slow, or where there is much to do. After ctx has ended, it
-// leaves calls out.
-func scanEach(ctx context.Context, n, readers int, do func(int)) {
-	if n == 0 {
-		return
-	}
-	start := time.Now()
-	do(0)
-	if n > 1 && time.Since(start) < scanSlow {
-		readers = min(readers, runtime.GOMAXPROCS(0))
-		if n < scanWorth {
-			readers = 1
-		}
-	}
-	var next atomic.Int64
-	work := func() {
-		for ctx.Err() == nil {
-			i := int(next.Add(1))
-			if i >= n {
-				return
-			}
-			do(i)
-		}
-	}
-	var others sync.WaitGroup
-	for range min(readers, n-1) - 1 {
-		others.Go(work)
-	}
-	work()
-	others.Wait()
-}

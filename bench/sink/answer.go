@@ -26,7 +26,7 @@ var checksums = [...]struct{ header, element string }{
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == CountsPath {
-		s.writeCounts(w)
+		s.writeCounts(w, r)
 		return
 	}
 	s.requests.Add(1)
@@ -36,6 +36,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodPost:
 		s.post(w, r)
 	case http.MethodDelete:
+		if !r.URL.Query().Has("uploadId") { // else it is an upload that is given up
+			s.memory.remove(r.URL.Path)
+		}
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodGet:
 		s.get(w, r)
@@ -47,6 +50,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // put takes an object or a part.
 func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
+	if s.firstPut.Load() == 0 {
+		s.firstPut.CompareAndSwap(0, time.Now().UnixNano())
+	}
 	n, end, err := s.discard(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "IncompleteBody")
@@ -71,7 +77,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		s.memory.grow(r.URL.Query().Get("uploadId"), n)
 	} else {
 		s.objects.Add(1)
-		s.memory.put(r.URL.Path, object{etag: etag, size: n, meta: metaOf(r.Header)})
+		s.memory.put(r.URL.Path, object{etag: etag, size: n, meta: s.memory.metaOf(r.Header)})
 	}
 	h := w.Header()
 	for _, c := range checksums {
@@ -125,7 +131,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		id := fmt.Sprintf("sink-%d", s.ids.Add(1))
-		s.memory.begin(id, metaOf(r.Header))
+		s.memory.begin(id, s.memory.metaOf(r.Header))
 		answer(w, "InitiateMultipartUploadResult", "Bucket", bucket, "Key", key, "UploadId", id)
 	case q.Has("uploadId"):
 		s.objects.Add(1)
@@ -143,13 +149,16 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get answers listings, which are empty.
+// get answers listings. One by folders is empty.
 func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 	bucket, key := names(r)
 	q := r.URL.Query()
 	switch {
 	case key == "" && q.Has("location"):
 		answer(w, "LocationConstraint")
+	case key == "" && q.Get("list-type") == "2" && q.Get("delimiter") == "":
+		s.lists.Add(1)
+		s.memory.list(w, bucket, q)
 	case key == "" && q.Get("list-type") == "2":
 		fields := []string{"Name", bucket, "Prefix", q.Get("prefix"), "KeyCount", "0", "MaxKeys", "1000", "IsTruncated", "false"}
 		if e := q.Get("encoding-type"); e != "" {

@@ -1,7 +1,7 @@
 // Package sink is an S3 server that stores nothing: it takes objects and parts,
 // counts them and answers as S3 would, for as little CPU as can be. It checks no
-// signature and no checksum, and every listing is empty. Of each object it
-// remembers what a HEAD tells, because some clients ask after they have sent.
+// signature and no checksum. Of each object it remembers what a HEAD and a listing
+// tell, because clients ask after they have sent, and when they are run again.
 package sink
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// CountsPath answers with the Counts as JSON. It is not counted itself, and no
+// CountsPath answers with the Counts as JSON; a POST forgets the FirstPut first. It is not counted itself, and no
 // client asks for it: a bucket has no name that begins with a dash.
 const CountsPath = "/-/counts"
 
@@ -31,9 +31,13 @@ type Counts struct {
 	Summed   int64 `json:"summed"` // bodies that came with something to compare them with
 	Bare     int64 `json:"bare"`   // bodies that came without
 	Conns    int64 `json:"conns"`  // connections accepted
+	Lists    int64 `json:"lists"`  // pages of listings
 
 	Longest time.Duration `json:"longest"` // that one body took to come in, since the start
 	Busy    time.Duration `json:"busy"`    // that all bodies took, one after the other
+	// FirstPut is when the first object or part began to come in since a POST to
+	// CountsPath, in nanoseconds since 1970; 0 for none.
+	FirstPut int64 `json:"first_put"`
 }
 
 // Sub is what has come in since before.
@@ -41,7 +45,7 @@ func (c Counts) Sub(before Counts) Counts {
 	return Counts{
 		Requests: c.Requests - before.Requests, Objects: c.Objects - before.Objects,
 		Parts: c.Parts - before.Parts, Bytes: c.Bytes - before.Bytes, Summed: c.Summed - before.Summed, Bare: c.Bare - before.Bare, Conns: c.Conns - before.Conns,
-		Longest: c.Longest, Busy: c.Busy - before.Busy,
+		Lists: c.Lists - before.Lists, Longest: c.Longest, Busy: c.Busy - before.Busy, FirstPut: c.FirstPut,
 	}
 }
 
@@ -57,7 +61,7 @@ type Server struct {
 
 	host string
 
-	requests, objects, parts, bytes, summed, bare, conns, longest, busy atomic.Int64
+	requests, objects, parts, bytes, summed, bare, conns, lists, longest, busy, firstPut atomic.Int64
 }
 
 // Start starts a sink on 127.0.0.1, and writes the certificate that https clients
@@ -119,8 +123,8 @@ func (s *Server) URL() (plain, secure string) { return s.httpURL, s.httpsURL }
 func (s *Server) Counts() Counts {
 	return Counts{
 		Requests: s.requests.Load(), Objects: s.objects.Load(), Parts: s.parts.Load(),
-		Bytes: s.bytes.Load(), Summed: s.summed.Load(), Bare: s.bare.Load(), Conns: s.conns.Load(),
-		Longest: time.Duration(s.longest.Load()), Busy: time.Duration(s.busy.Load()),
+		Bytes: s.bytes.Load(), Summed: s.summed.Load(), Bare: s.bare.Load(), Conns: s.conns.Load(), Lists: s.lists.Load(),
+		Longest: time.Duration(s.longest.Load()), Busy: time.Duration(s.busy.Load()), FirstPut: s.firstPut.Load(),
 	}
 }
 
@@ -131,7 +135,10 @@ func (s *Server) Close() error {
 	return err
 }
 
-func (s *Server) writeCounts(w http.ResponseWriter) {
+func (s *Server) writeCounts(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		s.firstPut.Store(0)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(s.Counts()) // who asked has gone
 }

@@ -119,11 +119,11 @@ func sourcePaths(sources []transfer.Source) []string {
 // held by another leaves no trace.
 func (s *session) open(ctx context.Context) (err error) {
 	if !s.o.dryRun || exists(filepath.Join(s.dir, "journal.db")) {
-		s.db, err = journal.Open(ctx, s.dir, s.job, journal.Options{})
+		s.db, err = journal.Open(ctx, s.dir, s.job, s.std.profiles.journal())
 		if errors.Is(err, journal.ErrNewer) && s.o.restart && !s.o.dryRun {
 			// It can't be read, but it may be forgotten.
 			if err = journal.Remove(s.dir); err == nil {
-				s.db, err = journal.Open(ctx, s.dir, s.job, journal.Options{})
+				s.db, err = journal.Open(ctx, s.dir, s.job, s.std.profiles.journal())
 			}
 		}
 		if err != nil {

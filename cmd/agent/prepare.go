@@ -116,7 +116,7 @@ func (s *session) reopen(ctx context.Context) error {
 		return err
 	}
 	var err error
-	s.db, err = journal.Open(ctx, s.dir, s.job, journal.Options{})
+	s.db, err = journal.Open(ctx, s.dir, s.job, s.std.profiles.journal())
 	return err
 }
 
