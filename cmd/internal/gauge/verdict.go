@@ -1,0 +1,110 @@
+package gauge
+
+// Found is all that was measured of a link. What is empty was not.
+type Found struct {
+	Lanes []Point // bytes a second by lanes, with parts of Part bytes
+	Sizes []Point // bytes a second by bytes of a part, with the knee's lanes
+	Small []Point // small objects a second by requests at once
+
+	Auto      Point // bytes a second of the default settings
+	AutoSmall Point // small objects a second of them
+
+	Part       int64 // bytes
+	SmallLanes int64 // how many small requests take the place of one lane; at least 1
+}
+
+// Verdict is what Found means.
+type Verdict struct {
+	Rate   float64 // bytes a second that the link carries
+	Lanes  int64   // the fewest that carry it
+	Grows  bool    // the most lanes that were tried were still better than fewer
+	Small  float64 // small objects a second
+	AtOnce int64   // the fewest requests for that
+
+	Share      float64 // of Rate, that the default settings reached; at most 1
+	SmallShare float64 // of Small
+
+	// Noisy: where they reached less, what was measured varies as much.
+	Noisy bool
+
+	// What to set; 0 leaves it to the default settings.
+	Parallel int64
+	Part     int64 // bytes
+}
+
+// Nothing reports that the default settings do already.
+func (v Verdict) Nothing() bool { return v.Parallel == 0 && v.Part == 0 }
+
+// noisiest is the most that a link's noise excuses.
+const noisiest = 0.25
+
+// Judge says what the link carries and what, if anything, is to be set for that.
+func Judge(f Found) Verdict {
+	var v Verdict
+	knee := Knee(f.Lanes)
+	if knee >= 0 {
+		v.Lanes, v.Rate = f.Lanes[knee].N, Best(f.Lanes)
+		v.Grows = knee == len(f.Lanes)-1 && knee > 0
+		v.Share = share(f.Auto, v.Rate)
+		if enough(f.Auto, f.Lanes[knee], v.Rate) {
+			v.Noisy = v.Share < Enough
+		} else {
+			v.Parallel = v.Lanes
+		}
+	}
+	v.size(f)
+	if at := Knee(f.Small); at >= 0 {
+		v.AtOnce, v.Small = f.Small[at].N, Best(f.Small)
+		v.SmallShare = share(f.AutoSmall, v.Small)
+		n := max(1, f.SmallLanes)
+		lanes := (v.AtOnce + n - 1) / n
+		switch {
+		case enough(f.AutoSmall, f.Small[at], v.Small):
+			v.Noisy = v.Noisy || v.SmallShare < Enough
+		case lanes > v.Lanes: // fewer than large files need would help small ones at their cost
+			v.Parallel = lanes
+		}
+	}
+	return v
+}
+
+// size judges the sizes of parts: only one that is clearly better than the usual
+// one is worth a setting.
+func (v *Verdict) size(f Found) {
+	at := Knee(f.Sizes)
+	if at < 0 {
+		return
+	}
+	best := Best(f.Sizes)
+	for _, p := range f.Sizes {
+		if p.N == f.Part && (p.Rate() >= Enough*best || enough(p, f.Sizes[at], best)) {
+			return
+		}
+	}
+	if len(f.Auto.Samples) > 0 && enough(f.Auto, f.Sizes[at], best) {
+		return
+	}
+	v.Part = f.Sizes[at].N
+	if best > v.Rate {
+		v.Rate = best
+		v.Share = share(f.Auto, best)
+	}
+}
+
+// share is what p has of the best; 0 where it was not measured.
+func share(p Point, best float64) float64 {
+	if best <= 0 {
+		return 0
+	}
+	return min(1, p.Rate()/best)
+}
+
+// enough reports that what was not measured can't be blamed, and that p, by what
+// is known of the noise, may be as good as the best.
+func enough(p, knee Point, best float64) bool {
+	if len(p.Samples) == 0 {
+		return true
+	}
+	slack := max(1-Enough, min(noisiest, max(p.Spread(), knee.Spread())))
+	return p.Rate() >= (1-slack)*best
+}
