@@ -115,16 +115,16 @@ func runBench(ctx context.Context, name, destination string, o benchOptions, s s
 	prefix := under + benchMark + strings.ToLower(rand.Text()[:8]) + "/"
 	r, ctx := openRemote(ctx, name, o.remote, s, c, prefix, benchMaxLanes)
 	defer r.close()
-	b := newBenching(r, o, prefix, line)
+	b := newBenching(r, o, under, prefix, line)
 	b.print = benchPrinter{o: o, out: s.out, width: width, at: "s3://" + c.dest.Bucket + "/" + prefix}
-	return b.whole(ctx, under)
+	return b.whole(ctx)
 }
 
 // whole measures, cleans up, and says what came of it.
-func (b *benching) whole(ctx context.Context, under string) error {
+func (b *benching) whole(ctx context.Context) error {
 	ctx, cancel := untilClosed(ctx, b.stopper.stop)
 	defer cancel()
-	earlier, err := b.leftovers(ctx, under)
+	earlier, err := b.leftovers(ctx)
 	if err == nil {
 		err = b.measure(ctx)
 	}
@@ -132,7 +132,7 @@ func (b *benching) whole(ctx context.Context, under string) error {
 	if b.stopper.code() != 0 {
 		b.say("stopping: what was sent is removed (once more ^C leaves at once)")
 	}
-	cerr := b.clean(err, under, earlier)
+	cerr := b.clean(err, earlier)
 	if err != nil {
 		return b.ended(b.withoutOwnKey(err))
 	}

@@ -15,10 +15,10 @@ import (
 // ownKey tells the keys of bench below DEST: nothing else is ever deleted.
 var ownKey = regexp.MustCompile(`^` + regexp.QuoteMeta(benchMark) + `[a-z2-7]{8}/(` + benchParts + `|` + benchSmalls + `)-\d{3}$`)
 
-// leftovers are the objects of earlier runs below under, by their keys, that were
+// leftovers are the objects of earlier runs below DEST, by their keys, that were
 // killed or still go on. Where nothing may be listed there are none to be told of.
-func (b *benching) leftovers(ctx context.Context, under string) (map[string]transfer.Object, error) {
-	found, err := b.listOwn(ctx, b.store, under)
+func (b *benching) leftovers(ctx context.Context) (map[string]transfer.Object, error) {
+	found, err := b.listOwn(ctx, b.store)
 	if errors.Is(err, transfer.ErrDenied) {
 		return nil, nil
 	}
@@ -33,15 +33,15 @@ func (b *benching) leftovers(ctx context.Context, under string) (map[string]tran
 	return found, nil
 }
 
-// listOwn lists what runs of bench have stored below under. The mark is part of
+// listOwn lists what runs of bench have stored below DEST. The mark is part of
 // the prefix, so that nothing else is listed, however much there is.
-func (b *benching) listOwn(ctx context.Context, store *s3store.Store, under string) (map[string]transfer.Object, error) {
+func (b *benching) listOwn(ctx context.Context, store *s3store.Store) (map[string]transfer.Object, error) {
 	found := map[string]transfer.Object{}
-	for obj, err := range store.ListAny(ctx, under+benchMark) {
+	for obj, err := range store.ListAny(ctx, b.under+benchMark) {
 		if err != nil {
 			return found, err
 		}
-		if ownKey.MatchString(strings.TrimPrefix(obj.Key, under)) {
+		if ownKey.MatchString(strings.TrimPrefix(obj.Key, b.under)) {
 			found[obj.Key] = obj
 		}
 	}
@@ -55,7 +55,7 @@ const cleanAgain = 2 * time.Second
 // clean removes what this run has stored, and what earlier runs have left that
 // nobody wrote to since. why is what ended the measurement. It goes on after the
 // signal that ended that, not after another, and says what stays behind.
-func (b *benching) clean(why error, under string, earlier map[string]transfer.Object) error {
+func (b *benching) clean(why error, earlier map[string]transfer.Object) error {
 	if len(b.objects.keys())+len(earlier) == 0 {
 		return nil
 	}
@@ -69,7 +69,7 @@ func (b *benching) clean(why error, under string, earlier map[string]transfer.Ob
 	}
 	ctx, cancel := untilClosed(context.Background(), o.Stop)
 	defer cancel()
-	c := cleaning{b: b, store: s3store.New(o), under: under, earlier: earlier}
+	c := cleaning{b: b, store: s3store.New(o), earlier: earlier}
 	left, err := c.run(ctx)
 	if left > 0 {
 		c.report(left, err)
@@ -84,7 +84,6 @@ var errLeftBehind = errors.New("something is left behind")
 type cleaning struct {
 	b       *benching
 	store   *s3store.Store
-	under   string
 	earlier map[string]transfer.Object
 	old     int // how many of them were removed
 }
@@ -99,7 +98,7 @@ func (c *cleaning) run(ctx context.Context) (left int, err error) {
 			break
 		}
 		var found map[string]transfer.Object
-		if found, err = c.b.listOwn(ctx, c.store, c.under); err != nil {
+		if found, err = c.b.listOwn(ctx, c.store); err != nil {
 			if errors.Is(err, transfer.ErrDenied) {
 				err = nil // the known keys are all there is
 			}

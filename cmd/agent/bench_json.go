@@ -51,6 +51,7 @@ type (
 		Fetched    int64   `json:"download_bytes_per_s,omitempty"`
 		Share      float64 `json:"automatic_share"`
 		SmallShare float64 `json:"automatic_small_share"`
+		Noise      float64 `json:"noise"`
 		Set        bool    `json:"set"`
 		Parallel   int64   `json:"parallel,omitempty"`
 		Part       int64   `json:"part_size,omitempty"`
@@ -87,6 +88,9 @@ func (p *benchPrinter) steps(about string, points []gauge.Point, auto gauge.Poin
 	}
 	l := p.stepLine(about, auto, f)
 	l.Automatic = true
+	if about == aboutUpload {
+		l.Lanes = f.autoLanes
+	}
 	return p.line(l)
 }
 
@@ -105,7 +109,7 @@ func newBenchResult(head benchHead, f *benchFound, v gauge.Verdict, moved int64,
 	return benchResult{
 		benchHead: head, Rate: int64(v.Rate), Lanes: v.Lanes, Grows: v.Grows, Small: decimals(v.Small), AtOnce: v.AtOnce,
 		Fetched: int64(gauge.Best(f.fetched)), Share: decimals(v.Share), SmallShare: decimals(v.SmallShare),
-		Set: !v.Nothing(), Parallel: v.Parallel, Part: v.Part, Moved: moved, Clean: clean,
+		Noise: decimals(v.Noise), Set: !v.Nothing(), Parallel: v.Parallel, Part: v.Part, Moved: moved, Clean: clean,
 	}
 }
 

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"agent/cmd/internal/gauge"
+	"agent/transfer"
 	"agent/transfer/s3store"
 )
 
@@ -42,11 +45,16 @@ func (b *benching) large(ctx context.Context) error {
 	return b.print.large(b.found)
 }
 
-// partFor finds the size of parts of which one lane finishes some in a step.
+// slowPart is how many steps a part may take: few enough for buffers not to
+// matter. It need not be done within one, since bytes are counted; and with small
+// parts more lanes would seem to be needed than large ones need.
+const slowPart = 4
+
+// partFor finds the size of parts while lanes are counted.
 func (b *benching) partFor(ctx context.Context, d time.Duration) error {
 	got, err := b.upload(ctx, "upload, a first look", b.lanes, 1, benchPart, d, 0)
 	b.found.Part = benchPart
-	for b.found.Part > benchLeastPart && float64(2*b.found.Part) > got.Rate()*d.Seconds() {
+	for b.found.Part > benchLeastPart && float64(b.found.Part) > slowPart*got.Rate()*d.Seconds() {
 		b.found.Part /= 2
 	}
 	return err
@@ -59,7 +67,9 @@ const automaticLanes = 2 * benchMaxLanes
 // automatic measures what the default settings make of the link. Its store is
 // kept: what it learned of the link the first time counts the next.
 func (b *benching) automatic(ctx context.Context, d time.Duration, skip float64) (benchSample, error) {
-	return b.upload(ctx, "upload, automatic", b.auto, automaticLanes, automaticPart(b.auto), d, skip)
+	got, err := b.upload(ctx, "upload, automatic", b.auto, automaticLanes, b.found.Part, d, skip)
+	b.found.autoLanes = openLanes(b.auto)
+	return got, err
 }
 
 // sizes compares sizes of parts by as many lanes as are enough: those of which
@@ -92,17 +102,38 @@ func (b *benching) fetch(ctx context.Context) error {
 	if !b.o.download {
 		return nil
 	}
-	if _, _, ok := b.objects.stored(0); !ok {
-		b.say("note: no part was finished, so none can be fetched: a longer --time helps")
-		return nil
+	move, err := b.fetching(ctx)
+	if err != nil || move == nil {
+		return err
 	}
 	c := climb{about: aboutDownload, ladder: benchLanes, time: b.span(timeDownload), least: benchLeastPart}
 	c.step = func(ctx context.Context, n int64, d time.Duration) (benchSample, error) {
-		return b.run(ctx, benchStep{name: "download, " + lanesName(n), lanes: n, size: b.found.Part, time: d, move: b.objects.get(b.lanes)})
+		return b.run(ctx, benchStep{name: "download, " + lanesName(n), lanes: n, size: b.found.Part, time: d, move: move})
 	}
-	var err error
 	if b.found.fetched, _, err = b.climb(ctx, c); err != nil {
 		return err
 	}
 	return b.print.fetched(b.found)
+}
+
+// fetching fetches the larger ones of the parts that are stored. A listing tells
+// their sizes: what was cut short here may be whole there. nil where there are none.
+func (b *benching) fetching(ctx context.Context) (gauge.Move, error) {
+	found, err := b.listOwn(ctx, b.lanes)
+	if err != nil {
+		return nil, err
+	}
+	var largest int64
+	var parts []transfer.Object
+	for key, obj := range found {
+		if strings.HasPrefix(key, b.prefix+benchParts) {
+			parts, largest = append(parts, obj), max(largest, obj.Size)
+		}
+	}
+	parts = slices.DeleteFunc(parts, func(obj transfer.Object) bool { return obj.Size < largest/2 })
+	if len(parts) == 0 {
+		b.say("note: no part was finished, so none can be fetched: a longer --time helps")
+		return nil, nil
+	}
+	return fetch(b.lanes, parts), nil
 }

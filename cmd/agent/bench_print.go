@@ -167,7 +167,11 @@ func (p *benchPrinter) large(f benchFound) error {
 		return p.steps(aboutUpload, f.Lanes, f.Auto, f.Part, &f)
 	}
 	rows := benchRows(f.Lanes, aboutUpload, &f, lanesName, show.Rate)
-	rows = append(rows, benchRow{name: "automatic", rate: show.Rate(f.Auto.Rate()), value: f.Auto.Rate(), note: f.trouble[benchAbout{aboutUpload, 0}].String()})
+	auto := benchRow{name: "automatic", rate: show.Rate(f.Auto.Rate()), value: f.Auto.Rate(), note: f.trouble[benchAbout{aboutUpload, 0}].String()}
+	if f.autoLanes > 0 {
+		auto.note = strings.TrimSuffix("took "+lanesName(f.autoLanes)+", "+auto.note, ", ")
+	}
+	rows = append(rows, auto)
 	return p.table("upload in parts of "+wholeSize(f.Part), rows)
 }
 
@@ -199,6 +203,9 @@ func (p *benchPrinter) conclusion(f benchFound, moved int64, clean bool) error {
 	return err
 }
 
+// benchNoisy is the noise from which on figures are to be taken with care.
+const benchNoisy = 0.25
+
 // benchConclusion is what the figures mean, in a few lines.
 func benchConclusion(f *benchFound, v gauge.Verdict) []string {
 	enough := lanesName(v.Lanes) + " are enough"
@@ -206,7 +213,7 @@ func benchConclusion(f *benchFound, v gauge.Verdict) []string {
 	case v.Lanes == 1:
 		enough = "1 lane is enough"
 	case v.Grows:
-		enough = "it may carry more than " + lanesName(v.Lanes) + " bring"
+		enough = "more than " + lanesName(v.Lanes) + " may bring more"
 	}
 	atOnce := fmt.Sprintf("%d at once are enough", v.AtOnce)
 	if v.AtOnce == 1 {
@@ -220,15 +227,18 @@ func benchConclusion(f *benchFound, v gauge.Verdict) []string {
 		best, knee := gauge.Best(f.fetched), f.fetched[gauge.Knee(f.fetched)]
 		lines = append(lines, fmt.Sprintf("downloads come at %s (%s) with %s", show.Rate(best), bits(best), lanesName(knee.N)))
 	}
+	if v.Noise > benchNoisy {
+		lines = append(lines, fmt.Sprintf("but the same measured again differs by %.0f%%: repeat it when all is quiet", 100*v.Noise))
+	}
 	reached := fmt.Sprintf("automatic reached %.0f%% and %.0f%% of that", 100*v.Share, 100*v.SmallShare)
 	switch {
 	case !v.Nothing():
 		flags, settings := benchSettings(v)
-		return append(lines, reached+": set "+strings.Join(flags, " "), "  or in the configuration file (agent config path): "+strings.Join(settings, ", "))
+		return append(lines, reached+": set "+strings.Join(flags, " "), "  or in the file of 'agent config path': "+strings.Join(settings, ", "))
 	case min(v.Share, v.SmallShare) >= gauge.Enough:
 		return append(lines, reached+": nothing to set")
 	case v.Noisy:
-		return append(lines, reached+", and single measurements differ as much: nothing to set")
+		return append(lines, reached+", and that may be noise: nothing to set")
 	default:
 		return append(lines, reached+": nothing to set that would help both")
 	}

@@ -19,8 +19,8 @@ var (
 	benchSizes  = []int64{8 << 20, 16 << 20, 32 << 20, benchLargest}
 )
 
-// benchPart is the size of parts while lanes are counted, where the link is fast
-// enough to finish some of them in a step; benchLeastPart else.
+// benchPart is the size of parts while lanes are counted; smaller ones, down to
+// benchLeastPart, are for very slow links.
 const (
 	benchPart      = 16 << 20
 	benchLargest   = 64 << 20
@@ -43,7 +43,8 @@ type benching struct {
 	objects *objectsSent
 	line    *liveLine
 	print   benchPrinter
-	prefix  string
+	under   string         // keys below DEST begin so
+	prefix  string         // those of this run
 	lanes   *s3store.Store // with benchMaxLanes: steps use as many of them as they say
 	auto    *s3store.Store // with the default settings
 
@@ -54,8 +55,8 @@ type benching struct {
 	found   benchFound
 }
 
-func newBenching(r *remote, o benchOptions, prefix string, line *liveLine) *benching {
-	b := &benching{remote: r, o: o, prefix: prefix, objects: newObjectsSent(prefix), line: line}
+func newBenching(r *remote, o benchOptions, under, prefix string, line *liveLine) *benching {
+	b := &benching{remote: r, o: o, under: under, prefix: prefix, objects: newObjectsSent(prefix), line: line}
 	b.lanes, b.auto = b.storeFor(benchMaxLanes), b.storeFor(0)
 	return b
 }

@@ -108,27 +108,12 @@ func onMoved(moved func(int64)) func(transfer.Event) {
 	}
 }
 
-// stored is the part that a lane is to fetch; ok is false where there is none.
-func (s *objectsSent) stored(lane int) (key string, size int64, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range benchMaxLanes { // the lane's own, else the next one's
-		key = s.key(benchParts, (lane+i)%benchMaxLanes)
-		if size = s.begun[key]; size > 0 {
-			return key, size, true
-		}
-	}
-	return "", 0, false
-}
-
-// get fetches what put has stored, whatever its size.
-func (s *objectsSent) get(store *s3store.Store) gauge.Move {
-	return func(ctx context.Context, lane int, _ int64, moved func(int64)) error {
-		key, size, ok := s.stored(lane)
-		if !ok {
-			return transfer.ErrNotExist
-		}
-		_, err := store.Get(ctx, transfer.GetInput{Key: key, Size: size, Whole: true, Body: unheeded{}, Event: onMoved(moved)})
+// fetch fetches stored objects, each lane one after the other.
+func fetch(store *s3store.Store, all []transfer.Object) gauge.Move {
+	var next atomic.Int64
+	return func(ctx context.Context, _ int, _ int64, moved func(int64)) error {
+		obj := all[int(next.Add(1))%len(all)]
+		_, err := store.Get(ctx, transfer.GetInput{Key: obj.Key, Size: obj.Size, Body: unheeded{}, Event: onMoved(moved)})
 		return err
 	}
 }
@@ -144,20 +129,19 @@ type noJournal struct{ transfer.Journal }
 
 func (noJournal) Upload(string) (transfer.Upload, bool, error) { return transfer.Upload{}, false, nil }
 
-// store makes one with so many lanes; 0 leaves that, and the size of parts, to
-// the default settings, as uploads have them.
+// storeFor makes one with so many lanes; 0 leaves that to the default settings, as
+// uploads do. Parts are objects here, whatever their size.
 func (b *benching) storeFor(lanes int) *s3store.Store {
 	o := b.options(b.o.remote, b.objects.prefix, lanes)
-	o.Event = b.event
-	if lanes > 0 {
-		o.PartSize = benchLargest // else they would be sent in parts
-	}
+	o.Event, o.PartSize = b.event, benchLargest
 	return s3store.New(o)
 }
 
-// automaticPart is the size of a part that the default settings choose for a
-// large file.
-func automaticPart(store *s3store.Store) int64 {
-	size := store.PartSize(10 << 30)
-	return min(size, store.PartSize(size)) // one PutObject still
+// openLanes is how many lanes a store with the default settings has opened; 0
+// where it does not tell.
+func openLanes(store any) int64 {
+	if s, ok := store.(interface{ Lanes() int }); ok {
+		return int64(s.Lanes())
+	}
+	return 0
 }

@@ -154,12 +154,20 @@ func TestVerdict(t *testing.T) {
 			Verdict{Rate: 152, Lanes: 16, Share: 80. / 152, Parallel: 16},
 		},
 		"noise excuses it": {
-			Found{Lanes: []Point{{N: 1, Samples: []float64{50}}, {N: 2, Samples: []float64{90, 110}}}, Auto: auto(85, 90)},
-			Verdict{Rate: 100, Lanes: 2, Grows: true, Share: 0.875, Noisy: true},
+			Found{Lanes: []Point{{N: 1, Samples: []float64{45, 55}}, {N: 2, Samples: []float64{90, 110}}}, Auto: auto(80, 90)},
+			Verdict{Rate: 100, Lanes: 2, Grows: true, Share: 0.85, Noise: 0.2, Noisy: true},
 		},
 		"but not everything": {
-			Found{Lanes: []Point{{N: 1, Samples: []float64{50}}, {N: 2, Samples: []float64{20, 180}}}, Auto: auto(70)},
-			Verdict{Rate: 100, Lanes: 2, Grows: true, Share: 0.7, Parallel: 2},
+			Found{Lanes: []Point{{N: 1, Samples: []float64{45, 55}}, {N: 2, Samples: []float64{90, 110}}}, Auto: auto(70)},
+			Verdict{Rate: 100, Lanes: 2, Grows: true, Share: 0.7, Noise: 0.2, Parallel: 2},
+		},
+		"not even where nothing is sure": {
+			Found{Lanes: []Point{{N: 1, Samples: []float64{10, 90}}, {N: 2, Samples: []float64{20, 180}}}, Auto: auto(49)},
+			Verdict{Rate: 100, Lanes: 2, Grows: true, Share: 0.49, Noise: 1.6, Parallel: 2},
+		},
+		"noise of large files excuses no small ones": {
+			Found{Lanes: []Point{{N: 1, Samples: []float64{80, 120}}}, Auto: auto(90), Small: points(10, 50), AutoSmall: auto(40), SmallLanes: 1},
+			Verdict{Rate: 100, Lanes: 1, Share: 0.9, Small: 50, AtOnce: 2, SmallShare: 0.8, Noise: 0.4, Noisy: true, Parallel: 2},
 		},
 		"small files want more": {
 			Found{Lanes: points(99, 100, 100), Auto: auto(99), Small: []Point{{N: 16, Samples: []float64{100}}, {N: 66, Samples: []float64{400}}}, AutoSmall: auto(200), SmallLanes: 4},

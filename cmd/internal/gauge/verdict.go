@@ -24,8 +24,8 @@ type Verdict struct {
 	Share      float64 // of Rate, that the default settings reached; at most 1
 	SmallShare float64 // of Small
 
-	// Noisy: where they reached less, what was measured varies as much.
-	Noisy bool
+	Noise float64 // by how much the samples of the same differ, as a share of them
+	Noisy bool    // where the default settings reached less, that may be noise
 
 	// What to set; 0 leaves it to the default settings.
 	Parallel int64
@@ -35,59 +35,75 @@ type Verdict struct {
 // Nothing reports that the default settings do already.
 func (v Verdict) Nothing() bool { return v.Parallel == 0 && v.Part == 0 }
 
-// noisiest is the most that a link's noise excuses.
-const noisiest = 0.25
+// noisiest is the most that noise excuses.
+const noisiest = 0.5
+
+// Noise is by how much samples of the same differ: the median of the points' spreads.
+func Noise(points ...Point) float64 {
+	var spreads []float64
+	for _, p := range points {
+		if len(p.Samples) > 1 {
+			spreads = append(spreads, p.Spread())
+		}
+	}
+	return Quantile(spreads, 0.5)
+}
 
 // Judge says what the link carries and what, if anything, is to be set for that.
 func Judge(f Found) Verdict {
 	var v Verdict
-	knee := Knee(f.Lanes)
-	if knee >= 0 {
+	noise := Noise(append([]Point{f.Auto}, f.Lanes...)...)
+	v.Noise = max(noise, Noise(append([]Point{f.AutoSmall}, f.Small...)...))
+	if knee := Knee(f.Lanes); knee >= 0 {
 		v.Lanes, v.Rate = f.Lanes[knee].N, Best(f.Lanes)
 		v.Grows = knee == len(f.Lanes)-1 && knee > 0
 		v.Share = share(f.Auto, v.Rate)
-		if enough(f.Auto, f.Lanes[knee], v.Rate) {
+		if enough(f.Auto, v.Rate, noise) {
 			v.Noisy = v.Share < Enough
 		} else {
 			v.Parallel = v.Lanes
 		}
 	}
-	v.size(f)
-	if at := Knee(f.Small); at >= 0 {
-		v.AtOnce, v.Small = f.Small[at].N, Best(f.Small)
-		v.SmallShare = share(f.AutoSmall, v.Small)
-		n := max(1, f.SmallLanes)
-		lanes := (v.AtOnce + n - 1) / n
-		switch {
-		case enough(f.AutoSmall, f.Small[at], v.Small):
-			v.Noisy = v.Noisy || v.SmallShare < Enough
-		case lanes > v.Lanes: // fewer than large files need would help small ones at their cost
-			v.Parallel = lanes
-		}
-	}
+	v.size(f, noise)
+	v.small(f)
 	return v
 }
 
 // size judges the sizes of parts: only one that is clearly better than the usual
 // one is worth a setting.
-func (v *Verdict) size(f Found) {
-	at := Knee(f.Sizes)
-	if at < 0 {
+func (v *Verdict) size(f Found, noise float64) {
+	at, best := Knee(f.Sizes), Best(f.Sizes)
+	if at < 0 || len(f.Auto.Samples) > 0 && enough(f.Auto, best, noise) {
 		return
 	}
-	best := Best(f.Sizes)
 	for _, p := range f.Sizes {
-		if p.N == f.Part && (p.Rate() >= Enough*best || enough(p, f.Sizes[at], best)) {
+		if p.N == f.Part && enough(p, best, noise) {
 			return
 		}
-	}
-	if len(f.Auto.Samples) > 0 && enough(f.Auto, f.Sizes[at], best) {
-		return
 	}
 	v.Part = f.Sizes[at].N
 	if best > v.Rate {
 		v.Rate = best
 		v.Share = share(f.Auto, best)
+	}
+}
+
+// small judges small objects. Fewer lanes than large ones need would help them at
+// the others' cost.
+func (v *Verdict) small(f Found) {
+	at := Knee(f.Small)
+	if at < 0 {
+		return
+	}
+	v.AtOnce, v.Small = f.Small[at].N, Best(f.Small)
+	v.SmallShare = share(f.AutoSmall, v.Small)
+	n := max(1, f.SmallLanes)
+	lanes := (v.AtOnce + n - 1) / n
+	switch {
+	case enough(f.AutoSmall, v.Small, Noise(append([]Point{f.AutoSmall}, f.Small...)...)):
+		v.Noisy = v.Noisy || v.SmallShare < Enough
+	case lanes > v.Lanes:
+		v.Parallel = lanes
 	}
 }
 
@@ -101,10 +117,10 @@ func share(p Point, best float64) float64 {
 
 // enough reports that what was not measured can't be blamed, and that p, by what
 // is known of the noise, may be as good as the best.
-func enough(p, knee Point, best float64) bool {
+func enough(p Point, best, noise float64) bool {
 	if len(p.Samples) == 0 {
 		return true
 	}
-	slack := max(1-Enough, min(noisiest, max(p.Spread(), knee.Spread())))
+	slack := max(1-Enough, min(noisiest, noise))
 	return p.Rate() >= (1-slack)*best
 }
