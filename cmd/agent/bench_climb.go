@@ -26,10 +26,18 @@ type climb struct {
 // moreSamples is how often what was measured is measured again, if there is time.
 const moreSamples = 2
 
-// each is the time of a step: of the whole ladder, the default settings, which
-// take two, and once more what matters.
+// learning is how many steps the default settings have at least for finding their
+// way, before they are measured: in a transfer that is soon forgotten.
+const learning = 5
+
+// each is the time of a step: of the whole ladder, the default settings, and once
+// more what matters.
 func (c *climb) each() time.Duration {
-	return c.time / time.Duration(len(c.ladder)+2+4)
+	steps := len(c.ladder) + 3
+	if c.auto != nil {
+		steps += learning + 2
+	}
+	return c.time / time.Duration(steps)
 }
 
 // climb measures up the ladder, and then in turns again what was measured: links
@@ -39,7 +47,8 @@ func (b *benching) climb(ctx context.Context, c climb) (points []gauge.Point, au
 	if points, err = b.sweep(ctx, &c, d); err != nil {
 		return points, auto, err
 	}
-	if err = b.sampleAuto(ctx, &c, &auto, 2*d, 0.5); err != nil {
+	learn := max(learning*d, time.Until(until)/2) // the ladder may not have been needed to its end
+	if err = b.sampleAuto(ctx, &c, &auto, learn+d, float64(learn)/float64(learn+d)); err != nil {
 		return points, auto, err
 	}
 	for round := range moreSamples {
@@ -91,14 +100,12 @@ func (b *benching) add(about string, p *gauge.Point, got benchSample, err error)
 // sweep goes up the ladder once. An error about single objects ends it there: so
 // many at once are too many for this store.
 func (b *benching) sweep(ctx context.Context, c *climb, d time.Duration) ([]gauge.Point, error) {
-	best := 0.
-	points, err := gauge.Sweep(ctx, c.ladder, func(ctx context.Context, n int64) (float64, error) {
-		if n > 1 && c.least > 0 && best*d.Seconds() < float64(n*c.least) {
-			return 0, gauge.ErrEnough
-		}
+	fits := func(points []gauge.Point, n int64) bool {
+		return len(points) == 0 || gauge.Best(points)*d.Seconds() >= float64(n*c.least)
+	}
+	points, err := gauge.Sweep(ctx, c.ladder, fits, func(ctx context.Context, n int64) (float64, error) {
 		p := gauge.Point{N: n}
 		err := b.sample(ctx, c, &p, d)
-		best = max(best, p.Rate())
 		return p.Rate(), err
 	})
 	if err != nil && len(points) > 0 && ctx.Err() == nil && !transfer.Fatal(err) && !errors.Is(err, transfer.ErrStopped) {

@@ -46,7 +46,9 @@ type benching struct {
 	under   string         // keys below DEST begin so
 	prefix  string         // those of this run
 	lanes   *s3store.Store // with benchMaxLanes: steps use as many of them as they say
-	auto    *s3store.Store // with the default settings
+	// With the default settings: what they learn of parts is not of use for small
+	// objects.
+	auto, autoSmall *s3store.Store
 
 	begun   time.Time
 	moved   atomic.Int64 // bytes, both ways
@@ -57,7 +59,7 @@ type benching struct {
 
 func newBenching(r *remote, o benchOptions, under, prefix string, line *liveLine) *benching {
 	b := &benching{remote: r, o: o, under: under, prefix: prefix, objects: newObjectsSent(prefix), line: line}
-	b.lanes, b.auto = b.storeFor(benchMaxLanes), b.storeFor(0)
+	b.lanes, b.auto, b.autoSmall = b.storeFor(benchMaxLanes), b.storeFor(0), b.storeFor(0)
 	return b
 }
 
@@ -192,7 +194,7 @@ func (b *benching) small(ctx context.Context) error {
 		}
 	}
 	most := benchAtOnce[len(benchAtOnce)-1]
-	c := climb{about: aboutSmall, ladder: benchAtOnce, time: b.span(timeSmall), auto: step("small files, automatic", most, b.auto)}
+	c := climb{about: aboutSmall, ladder: benchAtOnce, time: b.span(timeSmall), auto: step("small files, automatic", most, b.autoSmall)}
 	c.step = func(ctx context.Context, n int64, d time.Duration) (benchSample, error) {
 		return step(fmt.Sprintf("small files, %d at once", n), n, b.lanes)(ctx, d, 0)
 	}

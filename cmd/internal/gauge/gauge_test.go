@@ -48,7 +48,7 @@ func TestRun(t *testing.T) {
 	for name, size := range map[string]int64{"nothing is finished": 1 << 30, "many are": 1 << 20} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &shaped{lane: 10e6, all: 35e6}
-			ps, err := Sweep(t.Context(), []int64{1, 2, 4, 8, 16, 32}, func(ctx context.Context, n int64) (float64, error) {
+			ps, err := Sweep(t.Context(), []int64{1, 2, 4, 8, 16, 32}, nil, func(ctx context.Context, n int64) (float64, error) {
 				l.lanes = int(n)
 				got, err := Run(ctx, Step{Lanes: int(n), Size: size, Time: 3 * time.Second}, l.move)
 				if got.Took < 3*time.Second || got.Took > 3*time.Second+2*tick {

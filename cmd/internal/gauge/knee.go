@@ -2,7 +2,6 @@ package gauge
 
 import (
 	"context"
-	"errors"
 	"slices"
 )
 
@@ -71,18 +70,16 @@ func Grows(points []Point) bool {
 	return Enough*Best(last) > Best(before)
 }
 
-// ErrEnough ends a sweep without being an error of it.
-var ErrEnough = errors.New("enough was measured")
-
 // Sweep measures one N of the ladder after the other, as long as that may bring
-// more. With an error come the points before it.
-func Sweep(ctx context.Context, ladder []int64, measure func(ctx context.Context, n int64) (rate float64, err error)) ([]Point, error) {
+// more, and as another one fits after the points so far; fits may be nil. With an
+// error come the points before it.
+func Sweep(ctx context.Context, ladder []int64, fits func(points []Point, n int64) bool, measure func(ctx context.Context, n int64) (rate float64, err error)) ([]Point, error) {
 	var points []Point
 	for _, n := range ladder {
-		rate, err := measure(ctx, n)
-		if errors.Is(err, ErrEnough) {
+		if fits != nil && !fits(points, n) {
 			break
 		}
+		rate, err := measure(ctx, n)
 		if err != nil {
 			return points, err
 		}

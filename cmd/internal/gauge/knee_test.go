@@ -83,22 +83,18 @@ func TestSweepEndsWhereMoreBringsNothing(t *testing.T) {
 		for i := range ladder {
 			ladder[i] = int64(i)
 		}
-		got, err := Sweep(t.Context(), ladder, func(_ context.Context, n int64) (float64, error) { return tt.rates[n], nil })
+		got, err := Sweep(t.Context(), ladder, nil, func(_ context.Context, n int64) (float64, error) { return tt.rates[n], nil })
 		if err != nil || len(got) != tt.want {
 			t.Errorf("%s: %d measured, want %d (%v)", name, len(got), tt.want, err)
 		}
 	}
-	enough, err := Sweep(t.Context(), []int64{1, 2, 4}, func(_ context.Context, n int64) (float64, error) {
-		if n == 4 {
-			return 0, ErrEnough
-		}
-		return float64(n), nil
-	})
-	if err != nil || len(enough) != 2 {
-		t.Errorf("with enough: %v, %v", enough, err)
+	few, err := Sweep(t.Context(), []int64{1, 2, 4, 8}, func(ps []Point, n int64) bool { return float64(n)*Best(ps) < 8 },
+		func(_ context.Context, n int64) (float64, error) { return float64(n), nil })
+	if err != nil || len(few) != 2 {
+		t.Errorf("where no more fit: %v, %v", few, err)
 	}
 	failed := errors.New("no")
-	got, err := Sweep(t.Context(), []int64{1, 2, 4}, func(_ context.Context, n int64) (float64, error) {
+	got, err := Sweep(t.Context(), []int64{1, 2, 4}, nil, func(_ context.Context, n int64) (float64, error) {
 		if n == 4 {
 			return 0, failed
 		}
@@ -147,7 +143,11 @@ func TestVerdict(t *testing.T) {
 		},
 		"automatic is better than all": {
 			Found{Lanes: points(25, 50, 99, 100), Auto: auto(120)},
-			Verdict{Rate: 100, Lanes: 4, Share: 1},
+			Verdict{Rate: 120, Lanes: 4, Share: 1},
+		},
+		"automatic is enough where more might bring more": {
+			Found{Lanes: points(25, 50, 100), Auto: auto(99)},
+			Verdict{Rate: 100, Lanes: 4, Share: 0.99},
 		},
 		"automatic uses too few": {
 			Found{Lanes: points(10, 20, 40, 80, 150, 152), Auto: auto(80)},
@@ -187,7 +187,7 @@ func TestVerdict(t *testing.T) {
 		},
 		"automatic has found the size": {
 			Found{Lanes: points(50, 100, 100), Auto: auto(130), Sizes: sizes(60, 100, 130, 131), Part: 16 * mib},
-			Verdict{Rate: 100, Lanes: 2, Share: 1},
+			Verdict{Rate: 130, Lanes: 2, Share: 1},
 		},
 		"nothing was measured": {Found{}, Verdict{}},
 	} {

@@ -17,7 +17,7 @@ type Found struct {
 type Verdict struct {
 	Rate   float64 // bytes a second that the link carries
 	Lanes  int64   // the fewest that carry it
-	Grows  bool    // the most lanes that were tried were still better than fewer
+	Grows  bool    // the most lanes that were tried were still better than anything else
 	Small  float64 // small objects a second
 	AtOnce int64   // the fewest requests for that
 
@@ -55,9 +55,9 @@ func Judge(f Found) Verdict {
 	noise := Noise(append([]Point{f.Auto}, f.Lanes...)...)
 	v.Noise = max(noise, Noise(append([]Point{f.AutoSmall}, f.Small...)...))
 	if knee := Knee(f.Lanes); knee >= 0 {
-		v.Lanes, v.Rate = f.Lanes[knee].N, Best(f.Lanes)
-		v.Grows = knee == len(f.Lanes)-1 && knee > 0
+		v.Lanes, v.Rate = f.Lanes[knee].N, max(Best(f.Lanes), f.Auto.Rate())
 		v.Share = share(f.Auto, v.Rate)
+		v.Grows = knee == len(f.Lanes)-1 && knee > 0 && v.Share < Enough
 		if enough(f.Auto, v.Rate, noise) {
 			v.Noisy = v.Share < Enough
 		} else {
@@ -95,7 +95,7 @@ func (v *Verdict) small(f Found) {
 	if at < 0 {
 		return
 	}
-	v.AtOnce, v.Small = f.Small[at].N, Best(f.Small)
+	v.AtOnce, v.Small = f.Small[at].N, max(Best(f.Small), f.AutoSmall.Rate())
 	v.SmallShare = share(f.AutoSmall, v.Small)
 	n := max(1, f.SmallLanes)
 	lanes := (v.AtOnce + n - 1) / n
