@@ -235,7 +235,7 @@ func benchConclusion(f *benchFound, v gauge.Verdict) []string {
 	case !v.Nothing():
 		flags, settings := benchSettings(v)
 		return append(lines, reached+": set "+strings.Join(flags, " "), "  or in the file of 'agent config path': "+strings.Join(settings, ", "))
-	case min(v.Share, v.SmallShare) >= gauge.Enough:
+	case min(v.Share, v.SmallShare) >= gauge.Close:
 		return append(lines, reached+": nothing to set")
 	case v.Noisy:
 		return append(lines, reached+", and that may be noise: nothing to set")

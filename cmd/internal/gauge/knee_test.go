@@ -149,6 +149,10 @@ func TestVerdict(t *testing.T) {
 			Found{Lanes: points(25, 50, 100), Auto: auto(99)},
 			Verdict{Rate: 100, Lanes: 4, Share: 0.99},
 		},
+		"automatic is nearly enough": {
+			Found{Lanes: points(25, 50, 99, 100), Auto: auto(91), Sizes: sizes(90, 100, 109, 110), Part: 16 * mib},
+			Verdict{Rate: 100, Lanes: 4, Share: 0.91},
+		},
 		"automatic uses too few": {
 			Found{Lanes: points(10, 20, 40, 80, 150, 152), Auto: auto(80)},
 			Verdict{Rate: 152, Lanes: 16, Share: 80. / 152, Parallel: 16},

@@ -35,6 +35,10 @@ type Verdict struct {
 // Nothing reports that the default settings do already.
 func (v Verdict) Nothing() bool { return v.Parallel == 0 && v.Part == 0 }
 
+// Close is the share of the best rate from which on nothing is worth setting: a
+// fixed number can't follow the link.
+const Close = 0.9
+
 // noisiest is the most that noise excuses.
 const noisiest = 0.5
 
@@ -57,9 +61,9 @@ func Judge(f Found) Verdict {
 	if knee := Knee(f.Lanes); knee >= 0 {
 		v.Lanes, v.Rate = f.Lanes[knee].N, max(Best(f.Lanes), f.Auto.Rate())
 		v.Share = share(f.Auto, v.Rate)
-		v.Grows = knee == len(f.Lanes)-1 && knee > 0 && v.Share < Enough
+		v.Grows = knee == len(f.Lanes)-1 && knee > 0 && v.Share < Close
 		if enough(f.Auto, v.Rate, noise) {
-			v.Noisy = v.Share < Enough
+			v.Noisy = v.Share < Close
 		} else {
 			v.Parallel = v.Lanes
 		}
@@ -101,7 +105,7 @@ func (v *Verdict) small(f Found) {
 	lanes := (v.AtOnce + n - 1) / n
 	switch {
 	case enough(f.AutoSmall, v.Small, Noise(append([]Point{f.AutoSmall}, f.Small...)...)):
-		v.Noisy = v.Noisy || v.SmallShare < Enough
+		v.Noisy = v.Noisy || v.SmallShare < Close
 	case lanes > v.Lanes:
 		v.Parallel = lanes
 	}
@@ -121,6 +125,6 @@ func enough(p Point, best, noise float64) bool {
 	if len(p.Samples) == 0 {
 		return true
 	}
-	slack := max(1-Enough, min(noisiest, noise))
+	slack := max(1-Close, min(noisiest, noise))
 	return p.Rate() >= (1-slack)*best
 }
