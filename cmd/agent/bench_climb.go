@@ -101,7 +101,7 @@ func (b *benching) add(about string, p *gauge.Point, got benchSample, err error)
 // many at once are too many for this store.
 func (b *benching) sweep(ctx context.Context, c *climb, d time.Duration) ([]gauge.Point, error) {
 	fits := func(points []gauge.Point, n int64) bool {
-		return len(points) == 0 || gauge.Best(points)*d.Seconds() >= float64(n*c.least)
+		return n <= benchFewLanes || gauge.Best(points)*d.Seconds() >= float64(n*c.least)
 	}
 	points, err := gauge.Sweep(ctx, c.ladder, fits, func(ctx context.Context, n int64) (float64, error) {
 		p := gauge.Point{N: n}

@@ -28,10 +28,9 @@ func (s *benchSample) rate(about string) float64 {
 // benchFound is all that was measured.
 type benchFound struct {
 	gauge.Found
-	autoLanes int64     // that the default settings came to; 0: not known
-	latency   []float64 // seconds
-	fetched   []gauge.Point
-	trouble   map[benchAbout]trouble
+	latency []float64 // seconds
+	fetched []gauge.Point
+	trouble map[benchAbout]trouble
 }
 
 // benchAbout names what was measured with n of something; 0 is the default settings.

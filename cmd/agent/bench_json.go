@@ -46,6 +46,7 @@ type (
 		Rate       int64   `json:"bytes_per_s"`
 		Lanes      int64   `json:"lanes"`
 		Grows      bool    `json:"grows,omitempty"`
+		AutoBest   bool    `json:"automatic_best,omitempty"`
 		Small      float64 `json:"small_per_s"`
 		AtOnce     int64   `json:"small_at_once"`
 		Fetched    int64   `json:"download_bytes_per_s,omitempty"`
@@ -89,7 +90,7 @@ func (p *benchPrinter) steps(about string, points []gauge.Point, auto gauge.Poin
 	l := p.stepLine(about, auto, f)
 	l.Automatic = true
 	if about == aboutUpload {
-		l.Lanes = f.autoLanes
+		l.Lanes = f.AutoLanes
 	}
 	return p.line(l)
 }
@@ -107,7 +108,7 @@ func (p *benchPrinter) stepLine(about string, pt gauge.Point, f *benchFound) ben
 
 func newBenchResult(head benchHead, f *benchFound, v gauge.Verdict, moved int64, clean bool) benchResult {
 	return benchResult{
-		benchHead: head, Rate: int64(v.Rate), Lanes: v.Lanes, Grows: v.Grows, Small: decimals(v.Small), AtOnce: v.AtOnce,
+		benchHead: head, Rate: int64(v.Rate), Lanes: v.Lanes, Grows: v.Grows, AutoBest: v.AutoBest, Small: decimals(v.Small), AtOnce: v.AtOnce,
 		Fetched: int64(gauge.Best(f.fetched)), Share: decimals(v.Share), SmallShare: decimals(v.SmallShare),
 		Noise: decimals(v.Noise), Set: !v.Nothing(), Parallel: v.Parallel, Part: v.Part, Moved: moved, Clean: clean,
 	}

@@ -28,7 +28,7 @@ func (b *benching) upload(ctx context.Context, name string, store *s3store.Store
 // large finds how many lanes the link needs, and what the default settings make
 // of it.
 func (b *benching) large(ctx context.Context) error {
-	c := climb{about: aboutUpload, ladder: benchLanes, time: b.span(timeLanes), least: benchLeastPart}
+	c := climb{about: aboutUpload, ladder: benchLanes, time: b.span(timeLanes), least: benchLeastLane}
 	d := c.each()
 	err := b.partFor(ctx, d)
 	if err != nil {
@@ -68,7 +68,7 @@ const automaticLanes = 2 * benchMaxLanes
 // kept: what it learned of the link the first time counts the next.
 func (b *benching) automatic(ctx context.Context, d time.Duration, skip float64) (benchSample, error) {
 	got, err := b.upload(ctx, "upload, automatic", b.auto, automaticLanes, b.found.Part, d, skip)
-	b.found.autoLanes = openLanes(b.auto)
+	b.found.AutoLanes = openLanes(b.auto)
 	return got, err
 }
 
@@ -106,7 +106,7 @@ func (b *benching) fetch(ctx context.Context) error {
 	if err != nil || move == nil {
 		return err
 	}
-	c := climb{about: aboutDownload, ladder: benchLanes, time: b.span(timeDownload), least: benchLeastPart}
+	c := climb{about: aboutDownload, ladder: benchLanes, time: b.span(timeDownload), least: benchLeastLane}
 	c.step = func(ctx context.Context, n int64, d time.Duration) (benchSample, error) {
 		return b.run(ctx, benchStep{name: "download, " + lanesName(n), lanes: n, size: b.found.Part, time: d, move: move})
 	}

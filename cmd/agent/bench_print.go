@@ -168,8 +168,8 @@ func (p *benchPrinter) large(f benchFound) error {
 	}
 	rows := benchRows(f.Lanes, aboutUpload, &f, lanesName, show.Rate)
 	auto := benchRow{name: "automatic", rate: show.Rate(f.Auto.Rate()), value: f.Auto.Rate(), note: f.trouble[benchAbout{aboutUpload, 0}].String()}
-	if f.autoLanes > 0 {
-		auto.note = strings.TrimSuffix("took "+lanesName(f.autoLanes)+", "+auto.note, ", ")
+	if f.AutoLanes > 0 {
+		auto.note = strings.TrimSuffix("took "+lanesName(f.AutoLanes)+", "+auto.note, ", ")
 	}
 	rows = append(rows, auto)
 	return p.table("upload in parts of "+wholeSize(f.Part), rows)
@@ -210,6 +210,8 @@ const benchNoisy = 0.25
 func benchConclusion(f *benchFound, v gauge.Verdict) []string {
 	enough := lanesName(v.Lanes) + " are enough"
 	switch {
+	case v.AutoBest:
+		enough = "automatic found the way"
 	case v.Lanes == 1:
 		enough = "1 lane is enough"
 	case v.Grows:

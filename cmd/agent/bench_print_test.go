@@ -113,6 +113,8 @@ func TestBenchConclusion(t *testing.T) {
 			[]string{"your link carries 134 MiB/s (1.12 Gbit/s); 8 lanes are enough", "automatic reached 65% and 99% of that: set --part-size 32MiB", `  or in the file of 'agent config path': part-size = "32MiB"`}},
 		"it grows to the end": {slow(func(f *benchFound) { f.Lanes = f.Lanes[:3]; f.Auto = benchPoint(0, 70e6) }),
 			[]string{"your link carries 76.3 MiB/s (640 Mbit/s); more than 4 lanes may bring more"}},
+		"automatic is the best": {slow(func(f *benchFound) { f.Auto = benchPoint(0, 180e6) }),
+			[]string{"your link carries 172 MiB/s (1.44 Gbit/s); automatic found the way", "automatic reached 100% and 99% of that: nothing to set"}},
 		"one lane": {slow(func(f *benchFound) { f.Lanes = f.Lanes[4:]; f.Lanes[0].N = 1 }),
 			[]string{"your link carries 89.6 MiB/s (752 Mbit/s); 1 lane is enough"}},
 		"small files one after the other": {slow(func(f *benchFound) { f.Small = f.Small[:1]; f.AutoSmall = benchPoint(0, 20) }),

@@ -27,6 +27,13 @@ const (
 	benchLeastPart = 1 << 20
 )
 
+// More than benchFewLanes are only tried where each gets to move benchLeastLane in
+// a step.
+const (
+	benchFewLanes  = 8
+	benchLeastLane = 512 << 10
+)
+
 // Shares of --time.
 const (
 	timeLatency  = 0.04

@@ -143,7 +143,7 @@ func TestVerdict(t *testing.T) {
 		},
 		"automatic is better than all": {
 			Found{Lanes: points(25, 50, 99, 100), Auto: auto(120)},
-			Verdict{Rate: 120, Lanes: 4, Share: 1},
+			Verdict{Rate: 120, Lanes: 4, AutoBest: true, Share: 1},
 		},
 		"automatic is enough where more might bring more": {
 			Found{Lanes: points(25, 50, 100), Auto: auto(99)},
@@ -171,7 +171,7 @@ func TestVerdict(t *testing.T) {
 		},
 		"noise of large files excuses no small ones": {
 			Found{Lanes: []Point{{N: 1, Samples: []float64{80, 120}}}, Auto: auto(90), Small: points(10, 50), AutoSmall: auto(40), SmallLanes: 1},
-			Verdict{Rate: 100, Lanes: 1, Share: 0.9, Small: 50, AtOnce: 2, SmallShare: 0.8, Noise: 0.4, Noisy: true, Parallel: 2},
+			Verdict{Rate: 100, Lanes: 1, Share: 0.9, Small: 50, AtOnce: 2, SmallShare: 0.8, Noise: 0.4, Parallel: 2},
 		},
 		"small files want more": {
 			Found{Lanes: points(99, 100, 100), Auto: auto(99), Small: []Point{{N: 16, Samples: []float64{100}}, {N: 66, Samples: []float64{400}}}, AutoSmall: auto(200), SmallLanes: 4},
@@ -191,7 +191,11 @@ func TestVerdict(t *testing.T) {
 		},
 		"automatic has found the size": {
 			Found{Lanes: points(50, 100, 100), Auto: auto(130), Sizes: sizes(60, 100, 130, 131), Part: 16 * mib},
-			Verdict{Rate: 130, Lanes: 2, Share: 1},
+			Verdict{Rate: 130, Lanes: 2, AutoBest: true, Share: 1},
+		},
+		"small files need no more than automatic has open": {
+			Found{Lanes: points(50, 50), Auto: auto(100), AutoLanes: 7, Small: points(10, 20, 40, 80, 160), AutoSmall: auto(20), SmallLanes: 4},
+			Verdict{Rate: 100, Lanes: 1, AutoBest: true, Share: 1, Small: 160, AtOnce: 16, SmallShare: 0.125},
 		},
 		"nothing was measured": {Found{}, Verdict{}},
 	} {

@@ -9,6 +9,8 @@ type Found struct {
 	Auto      Point // bytes a second of the default settings
 	AutoSmall Point // small objects a second of them
 
+	AutoLanes int64 // that the default settings came to; 0: not known
+
 	Part       int64 // bytes
 	SmallLanes int64 // how many small requests take the place of one lane; at least 1
 }
@@ -21,6 +23,7 @@ type Verdict struct {
 	Small  float64 // small objects a second
 	AtOnce int64   // the fewest requests for that
 
+	AutoBest   bool    // the default settings were clearly better than all that was tried: Lanes says little
 	Share      float64 // of Rate, that the default settings reached; at most 1
 	SmallShare float64 // of Small
 
@@ -61,6 +64,7 @@ func Judge(f Found) Verdict {
 	if knee := Knee(f.Lanes); knee >= 0 {
 		v.Lanes, v.Rate = f.Lanes[knee].N, max(Best(f.Lanes), f.Auto.Rate())
 		v.Share = share(f.Auto, v.Rate)
+		v.AutoBest = Best(f.Lanes) < Close*v.Rate
 		v.Grows = knee == len(f.Lanes)-1 && knee > 0 && v.Share < Close
 		if enough(f.Auto, v.Rate, noise) {
 			v.Noisy = v.Share < Close
@@ -106,7 +110,7 @@ func (v *Verdict) small(f Found) {
 	switch {
 	case enough(f.AutoSmall, v.Small, Noise(append([]Point{f.AutoSmall}, f.Small...)...)):
 		v.Noisy = v.Noisy || v.SmallShare < Close
-	case lanes > v.Lanes:
+	case lanes > max(v.Lanes, f.AutoLanes):
 		v.Parallel = lanes
 	}
 }
