@@ -11,6 +11,7 @@ var elsewhere = map[string]string{
 	"list": "'%[1]s ls' lists", "lsf": "'%[1]s ls' lists", "lsl": "'%[1]s ls -l' lists", "du": "'%[1]s ls -r --total' counts",
 	"del": "'%[1]s rm' deletes", "delete": "'%[1]s rm' deletes", "purge": "'%[1]s rm -r' deletes", "remove": "'%[1]s rm' deletes",
 	"check": "'%[1]s verify' compares", "configure": "'%[1]s login' or '%[1]s creds paste'; for settings '%[1]s config'",
+	"benchmark": "'%[1]s bench' measures the link", "speedtest": "'%[1]s bench' measures the link",
 	"resume": "the same command again goes on; or '%[1]s jobs resume'",
 	"mv":     noMoving, "move": noMoving, "moveto": noMoving,
 	"presign": noSigning, "signurl": noSigning, "link": noSigning,

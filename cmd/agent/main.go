@@ -116,7 +116,7 @@ func rootCommand(name string, s std) *cobra.Command {
 	}
 	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s), syncCommand(name, s),
 		loginCommand(name, s), logoutCommand(name, s), credsCommand(name, s), jobsCommand(name, s), scheduleCommand(name, s),
-		configCommand(name, s), doctorCommand(name, s), uninstallCommand(name, s))
+		configCommand(name, s), doctorCommand(name, s), benchCommand(name, s), uninstallCommand(name, s))
 	cmd.AddCommand(moreCommands()...)
 	completions(cmd)
 	helps(cmd)

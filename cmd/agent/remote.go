@@ -48,13 +48,18 @@ func openRemote(ctx context.Context, name string, o remoteOptions, s std, c *con
 	r := &remote{connection: c, name: name, std: s, redact: &joblog.Redactor{}}
 	r.stopper, ctx, r.unwatch = watch(ctx, func() {})
 	c.start(r.credentials)
-	r.store = s3store.New(s3store.Options{
-		Bucket: c.dest.Bucket, Prefix: prefix, Region: c.region, Endpoint: c.endpoint,
-		Credentials: &hushed{Provider: c.provider, redact: r.redact}, HTTP: c.http, Parallel: parallel,
+	r.store = s3store.New(r.options(o, prefix, parallel))
+	return r, ctx
+}
+
+// options are those of a store on the connection that is stopped by signals.
+func (r *remote) options(o remoteOptions, prefix string, parallel int) s3store.Options {
+	return s3store.Options{
+		Bucket: r.dest.Bucket, Prefix: prefix, Region: r.region, Endpoint: r.endpoint,
+		Credentials: &hushed{Provider: r.provider, redact: r.redact}, HTTP: r.http, Parallel: parallel,
 		Patience: o.patience, FirstPatience: firstPatience(o.patience), KeyPatience: o.waitCreds,
 		Event: r.event, Stop: r.stopper.stop,
-	})
-	return r, ctx
+	}
 }
 
 func firstPatience(patience time.Duration) time.Duration {

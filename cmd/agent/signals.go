@@ -21,6 +21,7 @@ const leave = 2 * time.Second
 type stopper struct {
 	stop    chan struct{}
 	late    chan struct{} // closed by expire
+	again   chan struct{} // closed by the second signal, after which the process leaves soon
 	signals chan os.Signal
 
 	mu    sync.Mutex
@@ -38,7 +39,7 @@ func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 // watch begins to listen. told is called at the first signal. The returned
 // function ends it.
 func watch(ctx context.Context, told func()) (*stopper, context.Context, func()) {
-	s := &stopper{stop: make(chan struct{}), late: make(chan struct{}), signals: make(chan os.Signal, 4)}
+	s := &stopper{stop: make(chan struct{}), late: make(chan struct{}), again: make(chan struct{}), signals: make(chan os.Signal, 4)}
 	ctx, cancel := context.WithCancel(ctx)
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
@@ -77,6 +78,7 @@ func (s *stopper) listen(ctx context.Context, cancel context.CancelFunc, told fu
 				continue
 			}
 			kill()
+			close(s.again)
 			// A disk that hangs must not keep the user.
 			time.AfterFunc(leave, func() { os.Exit(s.code()) })
 			return

@@ -77,7 +77,8 @@ func TestTheDocumentIsTrue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, doc, _ := strings.Cut(string(b), "\n## ")
+	doc, _, _ := strings.Cut(string(b), "\n# Lines of agent bench\n") // those are not of this package
+	_, doc, _ = strings.Cut(doc, "\n## ")
 	shown := map[string]bool{}
 	counted := ""
 	for _, section := range strings.Split(doc, "\n## ") {

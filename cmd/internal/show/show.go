@@ -153,6 +153,9 @@ func (o *Options) terminal() bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// Width is how many columns the terminal behind w has; 80 where there is none.
+func Width(w io.Writer) int { return widthOf(w)() }
+
 // widthOf asks each time, because people resize their windows.
 func widthOf(w io.Writer) func() int {
 	f, ok := w.(interface{ Fd() uintptr })
