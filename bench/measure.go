@@ -146,6 +146,7 @@ func (f *field) tree(l load) (string, error) {
 	if err := l.write(dir); err != nil {
 		return "", err
 	}
+	flush(f.dir)
 	f.made = l
 	return dir, nil
 }

@@ -88,3 +88,12 @@ func freeBytes(dir string) int64 {
 	}
 	return int64(st.Bavail) * st.Bsize //nolint:gosec // no disk is that large
 }
+
+// flush waits until what was written where dir is has come to the disk: the next
+// to write there should not wait for it.
+func flush(dir string) {
+	if f, err := os.Open(dir); err == nil {
+		_ = unix.Syncfs(int(f.Fd())) // then it waits
+		_ = f.Close()
+	}
+}

@@ -36,6 +36,7 @@ type place struct {
 // startServer starts what c uploads to, over dir.
 func (f *field) startServer(ctx context.Context, c contest, dir string) (server, error) {
 	if c.sandbox {
+		flush(dir) // what the last one stored
 		return startSandbox(ctx, f.sandbox, filepath.Join(dir, "sandbox"))
 	}
 	return startSink(ctx, dir, c.plain)
