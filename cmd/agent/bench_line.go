@@ -9,7 +9,7 @@ import (
 )
 
 // liveLine is one line on a terminal that is redrawn in place. It has ASCII
-// only, and uses \r and spaces alone, as the bar of transfers does.
+// only, and uses \r, \b and spaces alone: these work on every terminal.
 type liveLine struct {
 	w  io.Writer
 	on bool
