@@ -76,6 +76,9 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("HeadObject: %v", err)
 			}
 			got := s.Counts().Sub(before)
+			if got.Longest <= 0 || got.Busy <= 0 {
+				t.Errorf("bodies came in %v, the longest in %v", got.Busy, got.Longest)
+			}
 			got.Conns, got.FirstPut, got.Longest, got.Busy = 0, 0, 0, 0
 			want := sink.Counts{Requests: 9, Lists: 1, Objects: 2, Parts: 1, Bytes: 1000 + 5000, Summed: 2}
 			if name == "https" { // the part has no checksum, and over https no signature of its bytes
