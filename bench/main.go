@@ -44,6 +44,9 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		if args[0] == "sync" {
 			return benchSync(ctx, args[1:], stdout, stderr)
 		}
+		if args[0] == "million" {
+			return benchMillion(ctx, args[1:], stdout, stderr)
+		}
 	}
 	o, err := parse(args, stderr)
 	if err != nil {
