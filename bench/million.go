@@ -145,7 +145,9 @@ func (m *million) hold(ctx context.Context, c crowd) (row millionRow, err error)
 	if err := c.write(tree); err != nil {
 		return row, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(tree), os.RemoveAll(filepath.Join(m.dir, "whole")), os.RemoveAll(filepath.Join(m.dir, "part"))) }()
+	defer func() {
+		err = errors.Join(err, os.RemoveAll(tree), os.RemoveAll(filepath.Join(m.dir, "whole")), os.RemoveAll(filepath.Join(m.dir, "part")))
+	}()
 	if m.server, err = startSink(ctx, m.dir); err != nil {
 		return row, err
 	}
