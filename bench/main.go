@@ -48,6 +48,9 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		case "link":
 			return benchLink(ctx, args[1:], stdout, stderr)
 		}
+		if args[0] == "million" {
+			return benchMillion(ctx, args[1:], stdout, stderr)
+		}
 	}
 	o, err := parse(args, stderr)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -43,4 +44,15 @@ func rssAnon(pid int) (int64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// watched waits for a started cmd and tells the most anonymous memory that it
+// was seen with.
+func watched(cmd *exec.Cmd) (most int64, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	seen := make(chan int64, 1)
+	go watchAnon(ctx, cmd.Process.Pid, seen)
+	err = cmd.Wait()
+	cancel()
+	return <-seen, err
 }

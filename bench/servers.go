@@ -95,6 +95,10 @@ func (s *sinkProcess) seen(ctx context.Context) (c sink.Counts, err error) {
 	if err != nil {
 		return c, err
 	}
+	return s.ask(req)
+}
+
+func (s *sinkProcess) ask(req *http.Request) (c sink.Counts, err error) {
 	req.Close = true // it should not be among the connections of a run
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {

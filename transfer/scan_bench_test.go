@@ -46,21 +46,19 @@ func scanBench(b *testing.B, dir string, want int) {
 	b.ReportMetric(float64(peak)/1e6, "peak-MB")
 }
 
-// BenchmarkScanTree is 100,000 files, 100 in a directory.
-func BenchmarkScanTree(b *testing.B) {
-	dir := b.TempDir()
-	for i := range 1000 {
-		scanFill(b, filepath.Join(dir, fmt.Sprint("d", i)), 100)
+// BenchmarkScan reads trees of 100 and 1,000 files a directory, and one directory
+// of all.
+func BenchmarkScan(b *testing.B) {
+	for _, tt := range []struct{ n, each int }{{100_000, 100}, {100_000, 1000}, {100_000, 100_000}, {1_000_000, 1_000_000}} {
+		b.Run(fmt.Sprintf("each=%d/n=%d", tt.each, tt.n), func(b *testing.B) {
+			if testing.Short() && tt.n > 100_000 {
+				b.Skip("makes a million files")
+			}
+			dir := b.TempDir()
+			for i := range tt.n / tt.each {
+				scanFill(b, filepath.Join(dir, fmt.Sprint("d", i)), tt.each)
+			}
+			scanBench(b, dir, tt.n)
+		})
 	}
-	scanBench(b, dir, 100_000)
-}
-
-// BenchmarkScanMillion is one directory of 1,000,000 files.
-func BenchmarkScanMillion(b *testing.B) {
-	if testing.Short() {
-		b.Skip("makes a million files")
-	}
-	dir := b.TempDir()
-	scanFill(b, dir, 1_000_000)
-	scanBench(b, dir, 1_000_000)
 }
