@@ -93,5 +93,6 @@ func (m *memory) sort() {
 			all = append(all, path)
 		}
 	}
-	m.sorted, m.fresh = append(all, old...), nil
+	all = append(all, old...)
+	m.sorted, m.fresh = all, nil
 }
