@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"agent/transfer"
@@ -27,7 +28,7 @@ import (
 type inspected struct {
 	*storetest.Memory
 	says map[string]func(*transfer.Stored)
-	gets int
+	gets atomic.Int32
 }
 
 func (s *inspected) Inspect(ctx context.Context, key string) (transfer.Stored, error) {
@@ -43,7 +44,7 @@ func (s *inspected) Inspect(ctx context.Context, key string) (transfer.Stored, e
 }
 
 func (s *inspected) GetWhole(_ context.Context, key, _ string, _ int64, w io.Writer) error {
-	s.gets++
+	s.gets.Add(1)
 	body, _ := s.Body(key)
 	_, err := w.Write(body)
 	return err
@@ -134,8 +135,8 @@ func TestVerifyMany(t *testing.T) {
 				t.Fatal(err)
 			}
 			want(t, got, verdicts)
-			if store.gets > 0 {
-				t.Errorf("%d objects were fetched", store.gets)
+			if store.gets.Load() > 0 {
+				t.Errorf("%d objects were fetched", store.gets.Load())
 			}
 		})
 	}
@@ -212,15 +213,15 @@ func TestVerifyWays(t *testing.T) {
 				t.Fatal(err)
 			}
 			want(t, got, map[string]transfer.Verdict{"right": c.plain, "wrong": c.other})
-			if store.gets > 0 {
-				t.Errorf("%d objects were fetched", store.gets)
+			if store.gets.Load() > 0 {
+				t.Errorf("%d objects were fetched", store.gets.Load())
 			}
 			if got, err = verify(t, store, all, transfer.VerifyOptions{Download: true, Reading: 1}); err != nil {
 				t.Fatal(err)
 			}
 			want(t, got, map[string]transfer.Verdict{"right": transfer.Same, "wrong": transfer.OtherContent})
-			if (store.gets > 0) != c.withDownload {
-				t.Errorf("%d objects were fetched", store.gets)
+			if (store.gets.Load() > 0) != c.withDownload {
+				t.Errorf("%d objects were fetched", store.gets.Load())
 			}
 		})
 	}
