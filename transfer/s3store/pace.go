@@ -31,9 +31,10 @@ const (
 	// are held up by latency, and their number is what matters.
 	requestWork = 64 << 10
 
-	// partTime is how long a part should take at most. It bounds the bytes of the
-	// large requests under way, and is far below the life of any token.
-	partTime = 30 * time.Second
+	// partTime is how long a part should take. It bounds the bytes of the large
+	// requests under way, and is far below the life of any token: connections share
+	// a link unevenly, and some parts take twice as long.
+	partTime = 24 * time.Second
 	// unknownRoom is that bound in bytes while nothing was measured.
 	unknownRoom = 32 << 20
 
