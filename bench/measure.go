@@ -66,6 +66,7 @@ func (f *field) hold(ctx context.Context, c contest, scale float64, rounds int, 
 	if c.rounds > 0 {
 		rounds = min(rounds, c.rounds)
 	}
+	rounds *= max(c.times, 1)
 	var excused []bool
 	failed := make([]error, len(res.runners))
 	for round := range rounds {
