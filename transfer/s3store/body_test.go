@@ -50,6 +50,23 @@ func TestLargeBodiesAreReadTwice(t *testing.T) {
 	}
 }
 
+// TestNoBufferLeft: a body that memory has no room for is stored all the same, by
+// whatever checksum.
+func TestNoBufferLeft(t *testing.T) {
+	for _, sum := range []transfer.Checksum{transfer.CRC64NVME, transfer.CRC32C, transfer.NoChecksum} {
+		r := newRig(func(o *Options) { o.Checksum, o.Parallel = sum, 0 })
+		if buf, _ := r.bufs.hold(r.bufs.share); buf == nil {
+			t.Fatal("nothing can be held")
+		}
+		r.bufs.out.Store(r.bufs.most)
+		data := []byte("0123456789")
+		out, err := r.put(t, "k", data)
+		if err != nil || out.Verified != (sum != transfer.NoChecksum) || out.CRC64 != checksum.Sum64(data) {
+			t.Errorf("%v: %+v, %v", sum, out, err)
+		}
+	}
+}
+
 func TestMovedIsTakenBackOnFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(func(o *Options) { o.Memory = 8 * smallSize }) // nothing large is buffered

@@ -81,8 +81,7 @@ func (s *Store) putWhole(ctx context.Context, in *transfer.PutInput) (transfer.P
 		return transfer.PutOutput{}, &transfer.Error{Op: opPut, Key: in.Item.Key, Err: err}
 	}
 	defer release()
-	// The store may refuse the better checksum: what is not kept is not read again for the other.
-	p, err := s.bufs.load(in.Body, 0, size, size > s.bufs.share)
+	p, err := s.bufs.loadWhole(in.Body, size)
 	if err == nil {
 		err = in.Unchanged()
 	}
