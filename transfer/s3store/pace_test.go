@@ -161,7 +161,7 @@ func TestPaceOfLinks(t *testing.T) {
 		longest   time.Duration
 		few, many int // lanes in the end
 	}{
-		"1 Mbit/s":                    {&link{rate: mbit, latency: 20 * time.Millisecond}, 5 << 20, time.Second, 0.95, time.Minute, 1, 4},
+		"1 Mbit/s":                    {&link{rate: mbit, latency: 20 * time.Millisecond}, 5 << 20, time.Second, 0.95, 90 * time.Second, 1, 4}, // now and then two at once
 		"10 Mbit/s":                   {&link{rate: 10 * mbit, latency: 25 * time.Millisecond}, unknownPart, 2 * time.Second, 0.97, 40 * time.Second, 2, 4},
 		"10 Mbit/s, noisy":            {&link{rate: 10 * mbit, latency: 25 * time.Millisecond, noise: 0.5}, part, 2 * time.Second, 0.95, 40 * time.Second, 2, 4},
 		"1 Gbit/s, 50 ms":             {&link{rate: 1000 * mbit, perConn: 500 * mbit, latency: 50 * time.Millisecond}, part, 4 * time.Second, 0.95, 20 * time.Second, 3, 10},
