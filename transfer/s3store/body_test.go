@@ -67,6 +67,27 @@ func TestNoBufferLeft(t *testing.T) {
 	}
 }
 
+// TestNoBufferIsLost: whatever becomes of a file, its share of memory is free again.
+func TestNoBufferIsLost(t *testing.T) {
+	r := newRig(func(o *Options) { o.Parallel = 0 })
+	for name, change := range map[string]func(*transfer.PutInput){
+		"stored":  func(*transfer.PutInput) {},
+		"changed": func(in *transfer.PutInput) { in.Unchanged = func() error { return transfer.ErrChanged } },
+		"shorter": func(in *transfer.PutInput) { in.Body = bytes.NewReader(nil) },
+	} {
+		for _, size := range []int{10, 3 * MinPartSize} {
+			in := r.in("k", make([]byte, size), nil)
+			change(&in)
+			if _, err := r.Put(t.Context(), in); (err == nil) != (name == "stored") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if n := r.bufs.out.Load(); n != 0 {
+				t.Fatalf("%s: %d bytes are lost", name, n)
+			}
+		}
+	}
+}
+
 func TestMovedIsTakenBackOnFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(func(o *Options) { o.Memory = 8 * smallSize }) // nothing large is buffered

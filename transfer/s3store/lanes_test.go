@@ -124,6 +124,11 @@ func TestBodiesWithinMemory(t *testing.T) {
 	if b.out.Load() != 0 {
 		t.Errorf("%d bytes are lost", b.out.Load())
 	}
+	for _, memory := range []int64{1, smallSize, 1 << 40} { // 0 would be without bound
+		if one, all := share(memory, 0); one < smallSize || all < one || memory > all*2 {
+			t.Errorf("of %d bytes one body gets %d, and all %d", memory, one, all)
+		}
+	}
 }
 
 // TestStartsOverWhereOnePartWouldDo: an upload that was begun by small parts and

@@ -83,12 +83,12 @@ func (s *Store) putWhole(ctx context.Context, in *transfer.PutInput) (transfer.P
 	defer release()
 	p, err := s.bufs.loadWhole(in.Body, size)
 	if err == nil {
+		defer p.done()
 		err = in.Unchanged()
 	}
 	if err != nil {
 		return transfer.PutOutput{}, &transfer.Error{Op: "read", Key: in.Item.Key, Path: in.Item.Path, Err: err}
 	}
-	defer p.done()
 	p.moved = s.mover(in)
 	for {
 		sum := s.Checksum()
