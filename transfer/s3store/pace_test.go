@@ -71,12 +71,12 @@ func (k *link) pass(n int64, moved func(int64)) {
 	k.next = k.next.Add(time.Duration(takes * float64(time.Second)))
 	until := k.next
 	k.passed += n
-	k.mu.Unlock()
 	if k.perConn > 0 {
 		if own := now.Add(time.Duration(float64(n) / k.perConn * float64(time.Second))); own.After(until) {
 			until = own
 		}
 	}
+	k.mu.Unlock()
 	moved(n)
 	time.Sleep(time.Until(until))
 }
