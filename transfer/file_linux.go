@@ -13,7 +13,7 @@ func openRead(path string) (*os.File, error) {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 		switch {
 		case err == nil:
-			return os.NewFile(uintptr(fd), path), nil //nolint:gosec // no descriptor is negative
+			return os.NewFile(uintptr(fd), path), nil
 		case !errors.Is(err, syscall.EINTR):
 			return nil, &os.PathError{Op: "open", Path: path, Err: err}
 		}

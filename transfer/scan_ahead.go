@@ -123,7 +123,7 @@ func (a *scanAhead) drop(b *scanBelow) {
 }
 
 // take returns the directory at key if it is read ahead, once it is read.
-func (a *scanAhead) take(key string) (d *scanDir, err error, ok bool) { //nolint:revive // ok is about both
+func (a *scanAhead) take(key string) (d *scanDir, err error, ok bool) {
 	a.mu.Lock()
 	a.passed = key
 	r := a.held[key]

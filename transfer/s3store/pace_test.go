@@ -61,6 +61,12 @@ func (k *link) send(n int64, moved func(int64)) (ok bool) {
 	return true
 }
 
+func (k *link) refusals() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.refuse
+}
+
 func (k *link) pass(n int64, moved func(int64)) {
 	k.mu.Lock()
 	now := time.Now()
@@ -214,9 +220,9 @@ func TestPaceBacksOff(t *testing.T) {
 				k := &link{rate: 10_000 * mbit, perConn: 100 * mbit, latency: 10 * time.Millisecond, most: most}
 				r := over(k, 2*MaxLanes, part)
 				r.during(30 * time.Second)
-				refused := k.refuse
+				refused := k.refusals()
 				rate, requests, _ := r.during(2 * time.Minute)
-				can, again := min(float64(most)*k.perConn, k.rate), float64(k.refuse-refused)
+				can, again := min(float64(most)*k.perConn, k.rate), float64(k.refusals()-refused)
 				t.Logf("%.0f %% of what they can do, %d lanes, %d refused before, then %.0f beside %.0f, told %v", 100*rate/can, r.lanes.open(), refused, again, 120*requests, r.told)
 				if rate < 0.7*can || again > max(30, 0.05*120*requests) {
 					t.Errorf("%.0f %% of what they can do, and %.0f requests were refused beside %.0f", 100*rate/can, again, 120*requests)
