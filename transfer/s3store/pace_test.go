@@ -3,6 +3,7 @@ package s3store
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -131,6 +132,13 @@ func (c *course) work(n int64) {
 	}
 }
 
+// said is what was told so far.
+func (c *course) said() []int {
+	c.lanes.mu.Lock()
+	defer c.lanes.mu.Unlock()
+	return slices.Clone(c.told)
+}
+
 func (c *course) end() {
 	close(c.stop)
 	c.wg.Wait()
@@ -180,7 +188,7 @@ func TestPaceOfLinks(t *testing.T) {
 				r := over(c.link, 2*MaxLanes, c.size)
 				_, _, early := r.during(c.within)
 				rate, _, longest := r.during(2 * time.Minute)
-				t.Logf("%.1f %% of the link, longest part %v, %d lanes, told %v", 100*rate/c.link.rate, longest.Round(time.Millisecond), r.lanes.open(), r.told)
+				t.Logf("%.1f %% of the link, longest part %v, %d lanes, told %v", 100*rate/c.link.rate, longest.Round(time.Millisecond), r.lanes.open(), r.said())
 				if rate < c.share*c.link.rate {
 					t.Errorf("%.1f %% of the link from %v on", 100*rate/c.link.rate, c.within)
 				}
@@ -203,7 +211,7 @@ func TestPaceOfSmallObjects(t *testing.T) {
 		r.during(4 * time.Second)
 		_, n, _ := r.during(20 * time.Second)
 		most := float64(MaxLanes*smallPerLarge) / 0.05
-		t.Logf("%.0f requests/s of %.0f, told %v", n, most, r.told)
+		t.Logf("%.0f requests/s of %.0f, told %v", n, most, r.said())
 		if n < 0.9*most {
 			t.Errorf("%.0f requests a second, where %.0f can be", n, most)
 		}
@@ -223,7 +231,7 @@ func TestPaceBacksOff(t *testing.T) {
 				refused := k.refusals()
 				rate, requests, _ := r.during(2 * time.Minute)
 				can, again := min(float64(most)*k.perConn, k.rate), float64(k.refusals()-refused)
-				t.Logf("%.0f %% of what they can do, %d lanes, %d refused before, then %.0f beside %.0f, told %v", 100*rate/can, r.lanes.open(), refused, again, 120*requests, r.told)
+				t.Logf("%.0f %% of what they can do, %d lanes, %d refused before, then %.0f beside %.0f, told %v", 100*rate/can, r.lanes.open(), refused, again, 120*requests, r.said())
 				if rate < 0.7*can || again > max(30, 0.05*120*requests) {
 					t.Errorf("%.0f %% of what they can do, and %.0f requests were refused beside %.0f", 100*rate/can, again, 120*requests)
 				}
@@ -253,7 +261,7 @@ func TestPaceRecovers(t *testing.T) {
 		k.mu.Unlock()
 		r.during(60 * time.Second)
 		rate, _, _ := r.during(20 * time.Second)
-		t.Logf("%d lanes before, %d after, told %v", before, r.lanes.open(), r.told)
+		t.Logf("%d lanes before, %d after, told %v", before, r.lanes.open(), r.said())
 		if rate < 0.85*k.rate {
 			t.Errorf("%.0f %% of the link, a minute after it", 100*rate/k.rate)
 		}
@@ -268,7 +276,7 @@ func TestPaceOfFlakyStore(t *testing.T) {
 		r := over(k, 600, 200_000)
 		r.during(5 * time.Second)
 		rate, _, _ := r.during(time.Minute)
-		t.Logf("%.0f %%, told %v", 100*rate/k.rate, r.told)
+		t.Logf("%.0f %%, told %v", 100*rate/k.rate, r.said())
 		if rate < 0.85*k.rate {
 			t.Errorf("%.0f %% of the link", 100*rate/k.rate)
 		}
@@ -299,7 +307,7 @@ func TestPaceFollowsTheLink(t *testing.T) {
 		rates(1000*mbit, 100*mbit)
 		r.during(45 * time.Second)
 		rate, _, _ = r.during(time.Minute)
-		t.Logf("then %d lanes: %.1f %%, told %v", r.lanes.open(), 100*rate/k.rate, r.told)
+		t.Logf("then %d lanes: %.1f %%, told %v", r.lanes.open(), 100*rate/k.rate, r.said())
 		if rate < 0.85*k.rate {
 			t.Errorf("%.0f %% of the link when it is fast again", 100*rate/k.rate)
 		}

@@ -28,7 +28,7 @@ func TestRoomOfSlowConnections(t *testing.T) {
 				r := over(&link{rate: c.rate, perConn: c.perConn, latency: 100 * time.Millisecond}, 2*MaxLanes, c.size)
 				r.during(time.Minute)
 				rate, _, _ := r.during(5 * time.Minute)
-				t.Logf("%.1f %% of the link, %d lanes, told %v", 100*rate/c.rate, r.lanes.open(), r.told)
+				t.Logf("%.1f %% of the link, %d lanes, told %v", 100*rate/c.rate, r.lanes.open(), r.said())
 				if rate < 0.97*c.rate {
 					t.Errorf("%.1f %% of the link", 100*rate/c.rate)
 				}
