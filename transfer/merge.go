@@ -45,6 +45,7 @@ func (m *scanMerge) next(ctx context.Context) (Entry, bool) {
 		m.used = false
 		if !h.advance(ctx) {
 			heap.Pop(&m.heads)
+			h.walk.ahead.close()
 		} else if len(m.heads) > 1 {
 			heap.Fix(&m.heads, 0)
 		}

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -128,6 +129,32 @@ func TestScanAheadBound(t *testing.T) {
 					t.Errorf("%d directories are read for the first file, allowed %d", got, want)
 				}
 				break
+			}
+			if now := f.asked.now.Load(); now != 0 {
+				t.Errorf("%d questions are open behind the end", now)
+			}
+		})
+	}
+}
+
+// Nor does anything go on when the scan is given up while it waits.
+func TestScanAheadGivenUp(t *testing.T) {
+	root := t.TempDir()
+	fi, err := scanDisk{}.lstat(scanTree(t, "f") + string(filepath.Separator) + "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after := 500 * time.Microsecond; after < 10*time.Millisecond; after += time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			f := scanSlowTree{root, 20, 2, 5, fi, &scanAsked{}}
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			defer cancel()
+			var last error
+			for e := range scanWith(ctx, []Source{{Path: root, Dir: true}}, ScanOptions{}, f) {
+				last = e.Err
+			}
+			if !errors.Is(last, context.DeadlineExceeded) {
+				t.Errorf("it ended with %v", last)
 			}
 			if now := f.asked.now.Load(); now != 0 {
 				t.Errorf("%d questions are open behind the end", now)

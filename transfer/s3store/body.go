@@ -97,6 +97,26 @@ func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, err
 		p := b.unread(r, off, size)
 		return p, p.scan(b, sum32c)
 	}
+	p, err := keep(r, off, size, buf, free)
+	if err == nil && sum32c {
+		p.sum32c = checksum.Sum32C(p.data)
+	}
+	return p, err
+}
+
+// loadWhole is load for a store that may yet refuse the better checksum. What is not
+// kept is summed for both, so that it is not read again for the other.
+func (b *buffers) loadWhole(r io.ReaderAt, size int64) (*slice, error) {
+	buf, free := b.hold(size)
+	if buf == nil {
+		p := b.unread(r, 0, size)
+		return p, p.scan(b, true)
+	}
+	return keep(r, 0, size, buf, free)
+}
+
+// keep is a slice in a buffer.
+func keep(r io.ReaderAt, off, size int64, buf *[]byte, free func(lost bool)) (*slice, error) {
 	p := &slice{size: size, summed: true, free: free, moved: func(int64) {}}
 	data := (*buf)[:size]
 	if n, err := r.ReadAt(data, off); int64(n) < size {
@@ -105,9 +125,6 @@ func (b *buffers) load(r io.ReaderAt, off, size int64, sum32c bool) (*slice, err
 	}
 	p.ReaderAt, p.data = bytes.NewReader(data), data
 	p.sum64 = checksum.Sum64(data)
-	if sum32c {
-		p.sum32c = checksum.Sum32C(data)
-	}
 	return p, nil
 }
 

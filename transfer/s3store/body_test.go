@@ -50,6 +50,44 @@ func TestLargeBodiesAreReadTwice(t *testing.T) {
 	}
 }
 
+// TestNoBufferLeft: a body that memory has no room for is stored all the same, by
+// whatever checksum.
+func TestNoBufferLeft(t *testing.T) {
+	for _, sum := range []transfer.Checksum{transfer.CRC64NVME, transfer.CRC32C, transfer.NoChecksum} {
+		r := newRig(func(o *Options) { o.Checksum, o.Parallel = sum, 0 })
+		if buf, _ := r.bufs.hold(r.bufs.share); buf == nil {
+			t.Fatal("nothing can be held")
+		}
+		r.bufs.out.Store(r.bufs.most)
+		data := []byte("0123456789")
+		out, err := r.put(t, "k", data)
+		if err != nil || out.Verified != (sum != transfer.NoChecksum) || out.CRC64 != checksum.Sum64(data) {
+			t.Errorf("%v: %+v, %v", sum, out, err)
+		}
+	}
+}
+
+// TestNoBufferIsLost: whatever becomes of a file, its share of memory is free again.
+func TestNoBufferIsLost(t *testing.T) {
+	r := newRig(func(o *Options) { o.Parallel = 0 })
+	for name, change := range map[string]func(*transfer.PutInput){
+		"stored":  func(*transfer.PutInput) {},
+		"changed": func(in *transfer.PutInput) { in.Unchanged = func() error { return transfer.ErrChanged } },
+		"shorter": func(in *transfer.PutInput) { in.Body = bytes.NewReader(nil) },
+	} {
+		for _, size := range []int{10, 3 * MinPartSize} {
+			in := r.in("k", make([]byte, size), nil)
+			change(&in)
+			if _, err := r.Put(t.Context(), in); (err == nil) != (name == "stored") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if n := r.bufs.out.Load(); n != 0 {
+				t.Fatalf("%s: %d bytes are lost", name, n)
+			}
+		}
+	}
+}
+
 func TestMovedIsTakenBackOnFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(func(o *Options) { o.Memory = 8 * smallSize }) // nothing large is buffered

@@ -103,7 +103,7 @@ func (l *lanes) fits(w *waiting) bool {
 
 // roomFor reports whether another large request would end in good time.
 func (l *lanes) roomFor(w *waiting) bool {
-	return l.pace == nil || w.units == 1 || l.big == 0 || l.load+w.size <= l.pace.room()
+	return l.pace == nil || w.units == 1 || l.pace.room.takes(l.big, l.load, w.size)
 }
 
 func (l *lanes) take(w *waiting) {
@@ -193,7 +193,11 @@ func (l *lanes) tick() {
 	}
 	now := time.Now()
 	w := window{took: now.Sub(l.since.at), bytes: l.moved.Load() - l.since.moved, done: l.now.done,
-		large: l.big, begun: l.big - l.since.big, hungry: l.full(), refused: l.now.refused}
+		large: l.big, begun: l.big - l.since.big, refused: l.now.refused, excess: l.out > l.limit}
+	if len(l.queue) > 0 {
+		w.cramped = !l.roomFor(l.queue[0])
+		w.hungry = !w.cramped // the number of lanes is what it waits for
+	}
 	if w.over(l.busy) {
 		if w.done == 0 && w.bytes <= 0 { // there are more than there should be, but none fares better
 			w.refused += l.now.beside
@@ -223,11 +227,6 @@ func (l *lanes) follow(v verdict) {
 func (l *lanes) begin() {
 	l.since.at, l.since.moved, l.since.big = time.Now(), l.moved.Load(), l.big
 	l.now.done, l.now.refused, l.now.beside, l.now.why = 0, 0, 0, nil
-}
-
-// full reports whether the number of lanes is what somebody waits for.
-func (l *lanes) full() bool {
-	return len(l.queue) > 0 && l.roomFor(l.queue[0])
 }
 
 // set opens so many large lanes, within bounds.
@@ -281,5 +280,5 @@ func (l *lanes) link() float64 {
 	if l.pace == nil {
 		return 0
 	}
-	return l.pace.link
+	return l.pace.room.link
 }

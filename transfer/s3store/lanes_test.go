@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"agent/transfer"
+	"agent/transfer/checksum"
 	"agent/transfer/storetest"
 )
 
@@ -59,6 +60,53 @@ func TestOneFileUsesEveryLane(t *testing.T) {
 		_, err := r.Put(ctx, in)
 		if !errors.Is(err, full) || most != MaxLanes {
 			t.Errorf("%d parts at once: %v", most, err)
+		}
+	})
+}
+
+// slowBlank takes its time, and counts who reads at once.
+type slowBlank struct {
+	mu         sync.Mutex
+	busy, most int
+}
+
+func (b *slowBlank) ReadAt(p []byte, off int64) (int, error) {
+	b.mu.Lock()
+	b.busy++
+	b.most = max(b.most, b.busy)
+	b.mu.Unlock()
+	time.Sleep(time.Duration(len(p)) * time.Second / (10 * MinPartSize))
+	b.mu.Lock()
+	b.busy--
+	b.mu.Unlock()
+	return blank{}.ReadAt(p, off)
+}
+
+// TestTouchedFileIsReadByMany: parts that are only compared move nothing, and open
+// lanes all the same.
+func TestTouchedFileIsReadByMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const parts = 64
+		r := newRig(nil)
+		r.noListParts.Store(true) // the journal is all there is
+		body := &slowBlank{}
+		in := r.in("k", nil, nil)
+		in.Item.Stat.Size, in.Body = parts*MinPartSize, body
+		begun := transfer.Upload{Key: "k", ID: "id", Stat: in.Item.Stat, PartSize: MinPartSize}
+		begun.Stat.MTime--
+		if err := in.Journal.Begin(begun); err != nil {
+			t.Fatal(err)
+		}
+		sum := checksum.Sum64(make([]byte, MinPartSize))
+		for n := range int32(parts) {
+			if err := in.Journal.Part("k", "id", transfer.Part{Number: n + 1, Size: MinPartSize, ETag: "e", CRC64: sum}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.faults.On(1, storetest.Op(opComplete), storetest.Refuse(400, "EntityTooSmall")) // it knows nothing of them
+		_, err := r.Put(t.Context(), in)
+		if sent := r.s3.count(opPart); !isCode(err, "EntityTooSmall") || sent != 0 || body.most < startLanes {
+			t.Errorf("%d parts were sent, %d read at once: %v", sent, body.most, err)
 		}
 	})
 }
@@ -123,6 +171,11 @@ func TestBodiesWithinMemory(t *testing.T) {
 	}
 	if b.out.Load() != 0 {
 		t.Errorf("%d bytes are lost", b.out.Load())
+	}
+	for _, memory := range []int64{1, smallSize, 1 << 40} { // 0 would be without bound
+		if one, all := share(memory, 0); one < smallSize || all < one || memory > all*2 {
+			t.Errorf("of %d bytes one body gets %d, and all %d", memory, one, all)
+		}
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	// trialMost before it is found to be in vain.
 	trialLeast = time.Second
 	trialMost  = 2 * time.Second
+	// closing is how long lanes may take to close in a try with fewer. They do as
+	// requests end, and nothing can be said before.
+	closing = 5 * time.Second
 	// windowBytes of each large request, or two turns of all requests, make a
 	// window long enough to be judged: what the buffers of a connection take at
 	// once is a tenth of it.
@@ -30,13 +33,6 @@ const (
 	// requestWork is what a finished request counts beside its bytes: small ones
 	// are held up by latency, and their number is what matters.
 	requestWork = 64 << 10
-
-	// partTime is how long a part should take. It bounds the bytes of the large
-	// requests under way, and is far below the life of any token: connections share
-	// a link unevenly, and some parts take twice as long.
-	partTime = 24 * time.Second
-	// unknownRoom is that bound in bytes while nothing was measured.
-	unknownRoom = 32 << 20
 
 	// refusedShare of all requests of a window close lanes. Fewer are the store's
 	// own affair: some refuse one in a hundred, however few there are.
@@ -74,6 +70,7 @@ type pace struct {
 	step  float64       // how far the next try goes up
 	down  bool          // the next try goes down
 	next  time.Time
+	tried time.Time     // when the try began
 	wait  time.Duration // after a try in vain
 
 	opened  bool      // the first lanes are open
@@ -83,7 +80,7 @@ type pace struct {
 	until   time.Time // when that is forgotten
 	avoid   time.Duration
 
-	link float64 // bytes a second while large requests were under way; 0: not known
+	room room
 }
 
 func newPace() *pace {
@@ -99,6 +96,8 @@ type window struct {
 	begun   int   // how many more that are than at its beginning
 	refused int   // attempts that failed as if there were too many of them
 	hungry  bool  // somebody waits for a lane
+	cramped bool  // and would not get it, because it has too many bytes
+	excess  bool  // more lanes are in use than are open
 }
 
 // trial adds up windows.
@@ -135,14 +134,6 @@ func (w window) over(requests int) bool {
 	return w.large > 0 && w.bytes >= int64(w.large)*windowBytes
 }
 
-// room is how many bytes large requests under way may have together.
-func (p *pace) room() int64 {
-	if p.link == 0 {
-		return unknownRoom
-	}
-	return int64(p.link * partTime.Seconds())
-}
-
 // succeeded takes note of a success: each opens one of the first lanes.
 func (p *pace) succeeded() {
 	if !p.opened && p.level < startLanes {
@@ -177,7 +168,7 @@ func (p *pace) took(now time.Time, w window) verdict {
 		p.trial, p.fresh = trial{}, settleTime
 		return going
 	}
-	p.measure(w)
+	p.room.took(now, w)
 	switch {
 	case !w.hungry:
 		p.level, p.trial, p.fresh = p.base, trial{}, settleTime // more are of no use
@@ -197,24 +188,9 @@ func (p *pace) judge(now time.Time, w window) verdict {
 	case p.level > p.base:
 		return p.more(now)
 	case p.level < p.base:
-		return p.fewer(now)
+		return p.fewer(now, w)
 	}
 	return p.hold(now, w)
-}
-
-// measure follows the link: at once where it proves to be faster, more slowly
-// down, since a window may have been a bad one.
-func (p *pace) measure(w window) {
-	r := w.moved() / w.took.Seconds()
-	switch {
-	case w.large == 0 || r == 0:
-	case p.link == 0:
-		p.link = r
-	case r > p.link:
-		p.link += (r - p.link) / 2
-	default:
-		p.link += (r - p.link) * 0.3
-	}
 }
 
 // leaps reports a window that proves a try before its first effects are over.
@@ -265,7 +241,7 @@ func (p *pace) try(now time.Time) {
 		p.down, p.next = false, now.Add(p.wait)
 		return
 	}
-	p.fresh, p.trial = settleTime, trial{}
+	p.fresh, p.trial, p.tried = settleTime, trial{}, now
 }
 
 // more judges a try with more lanes.
@@ -296,7 +272,13 @@ func (p *pace) more(now time.Time) verdict {
 }
 
 // fewer judges a try with fewer lanes.
-func (p *pace) fewer(now time.Time) verdict {
+func (p *pace) fewer(now time.Time, w window) verdict {
+	if w.excess {
+		if p.trial = (trial{}); now.Sub(p.tried) > closing {
+			p.inVain(now)
+		}
+		return going
+	}
 	if p.trial.took < trialMost {
 		return going
 	}

@@ -62,6 +62,12 @@ func (k *link) send(n int64, moved func(int64)) (ok bool) {
 	return true
 }
 
+func (k *link) refusals() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.refuse
+}
+
 func (k *link) pass(n int64, moved func(int64)) {
 	k.mu.Lock()
 	now := time.Now()
@@ -71,12 +77,12 @@ func (k *link) pass(n int64, moved func(int64)) {
 	}
 	k.next = k.next.Add(time.Duration(takes * float64(time.Second)))
 	until := k.next
+	k.passed += n
 	if k.perConn > 0 {
 		if own := now.Add(time.Duration(float64(n) / k.perConn * float64(time.Second))); own.After(until) {
 			until = own
 		}
 	}
-	k.passed += n
 	k.mu.Unlock()
 	moved(n)
 	time.Sleep(time.Until(until))
@@ -126,17 +132,11 @@ func (c *course) work(n int64) {
 	}
 }
 
-// tellings are the numbers of lanes that were told so far.
-func (c *course) tellings() []int {
+// said is what was told so far.
+func (c *course) said() []int {
 	c.lanes.mu.Lock()
 	defer c.lanes.mu.Unlock()
 	return slices.Clone(c.told)
-}
-
-func (c *course) refusals() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.refuse
 }
 
 func (c *course) end() {
@@ -175,7 +175,7 @@ func TestPaceOfLinks(t *testing.T) {
 		longest   time.Duration
 		few, many int // lanes in the end
 	}{
-		"1 Mbit/s":                    {&link{rate: mbit, latency: 20 * time.Millisecond}, 5 << 20, time.Second, 0.95, time.Minute, 1, 4},
+		"1 Mbit/s":                    {&link{rate: mbit, latency: 20 * time.Millisecond}, 5 << 20, time.Second, 0.95, 90 * time.Second, 1, 4}, // now and then two at once
 		"10 Mbit/s":                   {&link{rate: 10 * mbit, latency: 25 * time.Millisecond}, unknownPart, 2 * time.Second, 0.97, 40 * time.Second, 2, 4},
 		"10 Mbit/s, noisy":            {&link{rate: 10 * mbit, latency: 25 * time.Millisecond, noise: 0.5}, part, 2 * time.Second, 0.95, 40 * time.Second, 2, 4},
 		"1 Gbit/s, 50 ms":             {&link{rate: 1000 * mbit, perConn: 500 * mbit, latency: 50 * time.Millisecond}, part, 4 * time.Second, 0.95, 20 * time.Second, 3, 10},
@@ -188,7 +188,7 @@ func TestPaceOfLinks(t *testing.T) {
 				r := over(c.link, 2*MaxLanes, c.size)
 				_, _, early := r.during(c.within)
 				rate, _, longest := r.during(2 * time.Minute)
-				t.Logf("%.1f %% of the link, longest part %v, %d lanes, told %v", 100*rate/c.link.rate, longest.Round(time.Millisecond), r.lanes.open(), r.tellings())
+				t.Logf("%.1f %% of the link, longest part %v, %d lanes, told %v", 100*rate/c.link.rate, longest.Round(time.Millisecond), r.lanes.open(), r.said())
 				if rate < c.share*c.link.rate {
 					t.Errorf("%.1f %% of the link from %v on", 100*rate/c.link.rate, c.within)
 				}
@@ -211,7 +211,7 @@ func TestPaceOfSmallObjects(t *testing.T) {
 		r.during(4 * time.Second)
 		_, n, _ := r.during(20 * time.Second)
 		most := float64(MaxLanes*smallPerLarge) / 0.05
-		t.Logf("%.0f requests/s of %.0f, told %v", n, most, r.tellings())
+		t.Logf("%.0f requests/s of %.0f, told %v", n, most, r.said())
 		if n < 0.9*most {
 			t.Errorf("%.0f requests a second, where %.0f can be", n, most)
 		}
@@ -228,10 +228,10 @@ func TestPaceBacksOff(t *testing.T) {
 				k := &link{rate: 10_000 * mbit, perConn: 100 * mbit, latency: 10 * time.Millisecond, most: most}
 				r := over(k, 2*MaxLanes, part)
 				r.during(30 * time.Second)
-				refused := r.refusals()
+				refused := k.refusals()
 				rate, requests, _ := r.during(2 * time.Minute)
-				can, again := min(float64(most)*k.perConn, k.rate), float64(r.refusals()-refused)
-				t.Logf("%.0f %% of what they can do, %d lanes, %d refused before, then %.0f beside %.0f, told %v", 100*rate/can, r.lanes.open(), refused, again, 120*requests, r.tellings())
+				can, again := min(float64(most)*k.perConn, k.rate), float64(k.refusals()-refused)
+				t.Logf("%.0f %% of what they can do, %d lanes, %d refused before, then %.0f beside %.0f, told %v", 100*rate/can, r.lanes.open(), refused, again, 120*requests, r.said())
 				if rate < 0.7*can || again > max(30, 0.05*120*requests) {
 					t.Errorf("%.0f %% of what they can do, and %.0f requests were refused beside %.0f", 100*rate/can, again, 120*requests)
 				}
@@ -261,7 +261,7 @@ func TestPaceRecovers(t *testing.T) {
 		k.mu.Unlock()
 		r.during(60 * time.Second)
 		rate, _, _ := r.during(20 * time.Second)
-		t.Logf("%d lanes before, %d after, told %v", before, r.lanes.open(), r.tellings())
+		t.Logf("%d lanes before, %d after, told %v", before, r.lanes.open(), r.said())
 		if rate < 0.85*k.rate {
 			t.Errorf("%.0f %% of the link, a minute after it", 100*rate/k.rate)
 		}
@@ -276,7 +276,7 @@ func TestPaceOfFlakyStore(t *testing.T) {
 		r := over(k, 600, 200_000)
 		r.during(5 * time.Second)
 		rate, _, _ := r.during(time.Minute)
-		t.Logf("%.0f %%, told %v", 100*rate/k.rate, r.tellings())
+		t.Logf("%.0f %%, told %v", 100*rate/k.rate, r.said())
 		if rate < 0.85*k.rate {
 			t.Errorf("%.0f %% of the link", 100*rate/k.rate)
 		}
@@ -307,7 +307,7 @@ func TestPaceFollowsTheLink(t *testing.T) {
 		rates(1000*mbit, 100*mbit)
 		r.during(45 * time.Second)
 		rate, _, _ = r.during(time.Minute)
-		t.Logf("then %d lanes: %.1f %%, told %v", r.lanes.open(), 100*rate/k.rate, r.tellings())
+		t.Logf("then %d lanes: %.1f %%, told %v", r.lanes.open(), 100*rate/k.rate, r.said())
 		if rate < 0.85*k.rate {
 			t.Errorf("%.0f %% of the link when it is fast again", 100*rate/k.rate)
 		}

@@ -81,15 +81,14 @@ func (s *Store) putWhole(ctx context.Context, in *transfer.PutInput) (transfer.P
 		return transfer.PutOutput{}, &transfer.Error{Op: opPut, Key: in.Item.Key, Err: err}
 	}
 	defer release()
-	// The store may refuse the better checksum: what is not kept is not read again for the other.
-	p, err := s.bufs.load(in.Body, 0, size, size > s.bufs.share)
+	p, err := s.bufs.loadWhole(in.Body, size)
 	if err == nil {
+		defer p.done()
 		err = in.Unchanged()
 	}
 	if err != nil {
 		return transfer.PutOutput{}, &transfer.Error{Op: "read", Key: in.Item.Key, Path: in.Item.Path, Err: err}
 	}
-	defer p.done()
 	p.moved = s.mover(in)
 	for {
 		sum := s.Checksum()

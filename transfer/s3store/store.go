@@ -133,7 +133,7 @@ func New(o Options) *Store {
 // connections, which each have buffers of their own.
 func share(memory int64, parallel int) (share, most int64) {
 	if parallel <= 0 {
-		parallel, most = 8, memory/2
+		parallel, most = 8, max(memory/2, smallSize)
 	}
 	n := max(memory/int64(parallel), smallSize)
 	return 1 << (bits.Len64(uint64(n)) - 1), most

@@ -246,6 +246,7 @@ func (c *partClient) sendPart(ctx context.Context, num int32, off, size int64, h
 	}
 	defer p.done()
 	if have.Number != 0 && have.CRC64 == p.sum64 {
+		c.s.lanes.succeeded()
 		return have, false, nil
 	}
 	part := transfer.Part{Number: num, Size: size, CRC64: p.sum64, CRC32C: p.sum32c}
