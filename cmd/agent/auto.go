@@ -44,6 +44,17 @@ func (l laneCount) most() int {
 	return int(l)
 }
 
+// What of the limit on open files a lane takes: four small files that are sent,
+// four that wait, and their connections; and what is open beside the lanes.
+const (
+	filesForLane = 12
+	filesBeside  = 32
+)
+
+// lanesFor is how many lanes a process gets along with that may have so many files
+// open.
+func lanesFor(files int) int { return max(1, (files-filesBeside)/filesForLane) }
+
 // partBytes is a flag's value: a size, or 0 for one that suits the link.
 type partBytes byteSize
 

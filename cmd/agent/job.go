@@ -35,6 +35,7 @@ type session struct {
 
 	surplus    *transfer.Surplus // what --delete is about; nil without it
 	collector  collector
+	most       int          // lanes that there may be
 	unverified atomic.Int64 // objects whose answer carried no checksum
 }
 
@@ -189,9 +190,10 @@ func (s *session) transfer(ctx context.Context) error {
 	defer unwatch()
 	s.stopper = stopper
 	defer s.limit(stopper)()
+	s.boundLanes(openFiles())
 	s.store = s3store.New(s3store.Options{
 		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: &hushed{Provider: s.provider, redact: s.redact},
-		HTTP: s.http, SlowHTTP: s.slow, Parallel: int(s.o.parallel), Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
+		HTTP: s.http, SlowHTTP: s.slow, Parallel: int(s.o.parallel), Most: s.most, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
 		Checksum: s.checksum, SignPayload: s.o.signPayload,
 		Prefix:   s.prefix,
 		Patience: s.patience(), FirstPatience: s.firstPatience(), KeyPatience: s.keyPatience(),
@@ -221,6 +223,18 @@ func (s *session) transfer(ctx context.Context) error {
 	return s.writeManifest(ctx, s.send(ctx, mark))
 }
 
+// boundLanes keeps the lanes within what may be open at once: a file that can't be
+// opened for want of that would be a failed one.
+func (s *session) boundLanes(files int) {
+	most := lanesFor(files)
+	s.most = min(s.o.parallel.most(), most)
+	if s.most < s.o.parallel.most() {
+		s.event(transfer.Event{Kind: transfer.Notice,
+			Text: fmt.Sprintf("only %d files may be open at once: no more than %s (ulimit -n 1024 raises that)", files, lanesName(int64(s.most)))})
+		s.o.parallel = laneCount(min(int(s.o.parallel), most)) // 0 remains
+	}
+}
+
 // firstPatience is how long the first answer may take.
 func (s *session) firstPatience() time.Duration {
 	if s.o.patience > 0 {
@@ -234,7 +248,7 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	scan := s.scanOptions()
 	defer s.beside(ctx, func(ctx context.Context) { transfer.Count(ctx, s.files, scan, s.event) })()
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
-		Items: s.o.parallel.most() * 4, Large: max(2, s.o.parallel.most()/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
+		Items: s.most * 4, Large: max(2, s.most/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
 		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Mark: mark,
 		Compare: s.compares(),
 	})
