@@ -102,6 +102,10 @@ func (b *benching) fetch(ctx context.Context) error {
 	if !b.o.download {
 		return nil
 	}
+	if b.left() == 0 {
+		b.say("note: --max-bytes is used up: nothing is fetched")
+		return nil
+	}
 	move, err := b.fetching(ctx)
 	if err != nil || move == nil {
 		return err
