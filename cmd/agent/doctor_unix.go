@@ -39,5 +39,5 @@ func openFiles() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
 		return math.MaxInt32
 	}
-	return int(min(uint64(l.Cur), math.MaxInt32)) //nolint:gosec,unconvert // its type differs between systems
+	return int(min(uint64(l.Cur), math.MaxInt32)) //nolint:unconvert // its type differs between systems
 }

@@ -223,18 +223,6 @@ func (s *session) transfer(ctx context.Context) error {
 	return s.writeManifest(ctx, s.send(ctx, mark))
 }
 
-// boundLanes keeps the lanes within what may be open at once: a file that can't be
-// opened for want of that would be a failed one.
-func (s *session) boundLanes(files int) {
-	most := lanesFor(files)
-	s.most = min(s.o.parallel.most(), most)
-	if s.most < s.o.parallel.most() {
-		s.event(transfer.Event{Kind: transfer.Notice,
-			Text: fmt.Sprintf("only %d files may be open at once: no more than %s (ulimit -n 1024 raises that)", files, lanesName(int64(s.most)))})
-		s.o.parallel = laneCount(min(int(s.o.parallel), most)) // 0 remains
-	}
-}
-
 // firstPatience is how long the first answer may take.
 func (s *session) firstPatience() time.Duration {
 	if s.o.patience > 0 {

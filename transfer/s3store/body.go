@@ -48,7 +48,7 @@ func (b *buffers) hold(n int64) (buf *[]byte, free func(lost bool)) {
 
 // sizeClass of the buffers for n bytes: each is twice as large as the one before.
 func sizeClass(n int64) int {
-	return bits.Len64(uint64(max(n, 4096) - 1)) //nolint:gosec // not negative
+	return bits.Len64(uint64(max(n, 4096) - 1))
 }
 
 func (b *buffers) get(n int64) *[]byte {

@@ -15,7 +15,7 @@ const recordRoom = 1 << 10
 
 var pieces = sync.Pool{New: func() any { b := make([]byte, pieceSize+recordRoom); return &b }}
 
-func takePiece() *[]byte { return pieces.Get().(*[]byte) } //nolint:errcheck // there is nothing else in it
+func takePiece() *[]byte { return pieces.Get().(*[]byte) }
 
 // inPieces writes what r has to w.
 func inPieces(w io.Writer, r io.Reader) (n int64, err error) {
