@@ -77,6 +77,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{args: args}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, "Usage: bench [flags], for contests of uploads;\n"+
+			"  bench sync [flags], for unchanged trees; bench link [flags], for a link with latency.\n"+
+			"Each has -h. Flags of the contests:\n")
+		f.PrintDefaults()
+	}
 	f.StringVar(&o.agent, "agent", "bin/agent", "`path` of the agent")
 	f.StringVar(&o.sandbox, "sandbox", "bin/sandbox", "`path` of the sandbox")
 	f.StringVar(&o.peers, "peers", "bin/peers", "look for other clients in `DIR`, before PATH")

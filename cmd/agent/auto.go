@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"agent/transfer"
 	"agent/transfer/s3store"
 )
 
@@ -42,6 +43,29 @@ func (l laneCount) most() int {
 		return s3store.MaxLanes
 	}
 	return int(l)
+}
+
+// What of the limit on open files a lane takes: four small files that are sent,
+// four that wait, and their connections; and what is open beside the lanes.
+const (
+	filesForLane = 12
+	filesBeside  = 32
+)
+
+// lanesFor is how many lanes a process gets along with that may have so many files
+// open.
+func lanesFor(files int) int { return max(1, (files-filesBeside)/filesForLane) }
+
+// boundLanes keeps the lanes within what may be open at once: a file that can't be
+// opened for want of that would be a failed one.
+func (s *session) boundLanes(files int) {
+	most := lanesFor(files)
+	s.most = min(s.o.parallel.most(), most)
+	if s.most < s.o.parallel.most() {
+		s.event(transfer.Event{Kind: transfer.Notice,
+			Text: fmt.Sprintf("only %d files may be open at once: no more than %s (ulimit -n 1024 raises that)", files, lanesName(int64(s.most)))})
+		s.o.parallel = laneCount(min(int(s.o.parallel), most)) // 0 remains
+	}
 }
 
 // partBytes is a flag's value: a size, or 0 for one that suits the link.

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -108,6 +110,9 @@ func runBench(ctx context.Context, name, destination string, o benchOptions, s s
 	if err != nil {
 		return err
 	}
+	// Whoever reads the output may leave, as 'head' does: that must not end it before
+	// it has cleaned up.
+	signal.Ignore(syscall.SIGPIPE)
 	line := &liveLine{w: s.err, on: isTerminal(s.err) && !o.json && !o.quiet}
 	width := benchWidth(s.out)
 	s.out, s.err = besideLine{line, s.out}, besideLine{line, s.err}
@@ -129,7 +134,7 @@ func (b *benching) whole(ctx context.Context) error {
 		err = b.measure(ctx)
 	}
 	b.line.clear()
-	if b.stopper.code() != 0 {
+	if b.stopper.code() != 0 && len(b.objects.keys()) > 0 {
 		b.say("stopping: what was sent is removed (once more ^C leaves at once)")
 	}
 	cerr := b.clean(err, earlier)

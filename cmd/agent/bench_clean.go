@@ -152,7 +152,7 @@ func (c *cleaning) remove(ctx context.Context, keys []string) (left []string, _ 
 func (c *cleaning) report(left int, err error) {
 	b := c.b
 	why := ""
-	if err != nil {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		text, _ := explain(b.withoutOwnKey(err))
 		why = ": " + text
 	}

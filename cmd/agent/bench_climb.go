@@ -60,7 +60,7 @@ func (b *benching) climb(ctx context.Context, c climb) (points []gauge.Point, au
 			}
 		}
 		for _, i := range again {
-			if round > 0 && time.Until(until) < d {
+			if b.left() == 0 || round > 0 && time.Until(until) < d {
 				return points, auto, nil
 			}
 			if err = b.sample(ctx, &c, &points[i], d); err != nil {
@@ -101,6 +101,9 @@ func (b *benching) add(about string, p *gauge.Point, got benchSample, err error)
 // many at once are too many for this store.
 func (b *benching) sweep(ctx context.Context, c *climb, d time.Duration) ([]gauge.Point, error) {
 	fits := func(points []gauge.Point, n int64) bool {
+		if b.left() == 0 && len(points) > 0 {
+			return false
+		}
 		return n <= benchFewLanes || gauge.Best(points)*d.Seconds() >= float64(n*c.least)
 	}
 	points, err := gauge.Sweep(ctx, c.ladder, fits, func(ctx context.Context, n int64) (float64, error) {

@@ -31,6 +31,7 @@ type benchFound struct {
 	latency []float64 // seconds
 	fetched []gauge.Point
 	trouble map[benchAbout]trouble
+	short   bool // steps were ended by --max-bytes before they said much
 }
 
 // benchAbout names what was measured with n of something; 0 is the default settings.

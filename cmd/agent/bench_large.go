@@ -68,7 +68,7 @@ const automaticLanes = 2 * benchMaxLanes
 // kept: what it learned of the link the first time counts the next.
 func (b *benching) automatic(ctx context.Context, d time.Duration, skip float64) (benchSample, error) {
 	got, err := b.upload(ctx, "upload, automatic", b.auto, automaticLanes, b.found.Part, d, skip)
-	b.found.AutoLanes = openLanes(b.auto)
+	b.found.AutoLanes = int64(b.auto.Lanes())
 	return got, err
 }
 
@@ -100,6 +100,10 @@ func (b *benching) sizes(ctx context.Context) error {
 // fetch finds how many lanes a download needs.
 func (b *benching) fetch(ctx context.Context) error {
 	if !b.o.download {
+		return nil
+	}
+	if b.left() == 0 {
+		b.say("note: --max-bytes is used up: nothing is fetched")
 		return nil
 	}
 	move, err := b.fetching(ctx)

@@ -218,7 +218,10 @@ func benchConclusion(f *benchFound, v gauge.Verdict) []string {
 		enough = "more than " + lanesName(v.Lanes) + " may bring more"
 	}
 	atOnce := fmt.Sprintf("%d at once are enough", v.AtOnce)
-	if v.AtOnce == 1 {
+	switch {
+	case gauge.Best(f.Small) < gauge.Close*v.Small:
+		atOnce = "automatic found the way"
+	case v.AtOnce == 1:
 		atOnce = "one after the other is enough"
 	}
 	lines := []string{
@@ -230,7 +233,14 @@ func benchConclusion(f *benchFound, v gauge.Verdict) []string {
 		lines = append(lines, fmt.Sprintf("downloads come at %s (%s) with %s", show.Rate(best), bits(best), lanesName(knee.N)))
 	}
 	if v.Noise > benchNoisy {
-		lines = append(lines, fmt.Sprintf("but the same measured again differs by %.0f%%: repeat it when all is quiet", 100*v.Noise))
+		repeat := "when all is quiet"
+		if !v.Nothing() {
+			repeat = "before you set anything"
+		}
+		lines = append(lines, fmt.Sprintf("but the same measured again differs by %.0f%%: repeat it %s", 100*v.Noise, repeat))
+	}
+	if f.short {
+		lines = append(lines, "but --max-bytes ended steps before they said much: allow more")
 	}
 	reached := fmt.Sprintf("automatic reached %.0f%% and %.0f%% of that", 100*v.Share, 100*v.SmallShare)
 	switch {

@@ -119,6 +119,14 @@ func TestBenchConclusion(t *testing.T) {
 			[]string{"your link carries 89.6 MiB/s (752 Mbit/s); 1 lane is enough"}},
 		"small files one after the other": {slow(func(f *benchFound) { f.Small = f.Small[:1]; f.AutoSmall = benchPoint(0, 20) }),
 			[]string{"small files go at 38/s; one after the other is enough", "automatic reached 97% and 53% of that: nothing to set that would help both"}},
+		"automatic is the best for small files": {slow(func(f *benchFound) { f.AutoSmall = benchPoint(0, 900) }),
+			[]string{"small files go at 900/s; automatic found the way", "automatic reached 97% and 100% of that: nothing to set"}},
+		"bytes ran out": {slow(func(f *benchFound) { f.short, f.Auto = true, benchPoint(0, 40e6) }),
+			[]string{"but --max-bytes ended steps before they said much: allow more", "automatic reached 43% and 99% of that: set --parallel 8"}},
+		"noise, and something to set": {slow(func(f *benchFound) {
+			f.Auto = benchPoint(0, 30e6)
+			f.Lanes[3], f.Lanes[4] = benchPoint(8, 70e6, 110e6), benchPoint(16, 80e6, 110e6)
+		}), []string{"but the same measured again differs by 38%: repeat it before you set anything", "automatic reached 32% and 99% of that: set --parallel 16"}},
 		"noise": {slow(func(f *benchFound) {
 			f.Auto = benchPoint(0, 70e6)
 			f.Lanes[3], f.Lanes[4] = benchPoint(8, 70e6, 110e6), benchPoint(16, 80e6, 110e6)

@@ -117,6 +117,9 @@ type benchStep struct {
 // disturbances is how often a step is made again because something was waited for.
 const disturbances = 3
 
+// shortSample is a sample that says little: --max-bytes ended its step.
+const shortSample = 100 * time.Millisecond
+
 // run makes a step, and makes it again when something was waited for in it.
 func (b *benching) run(ctx context.Context, s benchStep) (benchSample, error) {
 	for n := 1; ; n++ {
@@ -132,6 +135,7 @@ func (b *benching) run(ctx context.Context, s benchStep) (benchSample, error) {
 		got, err := gauge.Run(ctx, step, s.move)
 		b.moved.Add(got.Sent)
 		if err != nil || !b.waited.Load() || n == disturbances {
+			b.found.short = b.found.short || got.Took < s.time && got.Elapsed < shortSample
 			return benchSample{got, b.retries.Load(), b.waited.Load()}, err
 		}
 	}
@@ -146,11 +150,13 @@ func (b *benching) ready(ctx context.Context) error {
 	return b.objects.put(b.lanes, benchSmalls)(ctx, 0, 1, func(int64) {})
 }
 
+// left is how many bytes may still be moved.
+func (b *benching) left() int64 { return max(0, int64(b.o.maxBytes)-b.moved.Load()) }
+
 // allowance is what a step of that length may move: its share of what is left.
 func (b *benching) allowance(d time.Duration) int64 {
-	left := max(0, int64(b.o.maxBytes)-b.moved.Load())
 	rest := max(d, b.o.time-time.Since(b.begun))
-	return max(1, int64(float64(left)*d.Seconds()/rest.Seconds()))
+	return max(1, int64(float64(b.left())*d.Seconds()/rest.Seconds()))
 }
 
 func (b *benching) progress(s benchStep) func(gauge.Sample) {

@@ -136,12 +136,3 @@ func (b *benching) storeFor(lanes int) *s3store.Store {
 	o.Event, o.PartSize = b.event, benchLargest
 	return s3store.New(o)
 }
-
-// openLanes is how many lanes a store with the default settings has opened; 0
-// where it does not tell.
-func openLanes(store any) int64 {
-	if s, ok := store.(interface{ Lanes() int }); ok {
-		return int64(s.Lanes())
-	}
-	return 0
-}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -163,10 +164,12 @@ func (d *doctor) examine(cmd *cobra.Command, args []string) {
 	d.checkConfig(cmd, args)
 	d.o.connection = connectionOf(cmd)
 	d.checkState(cmd.Context())
-	if text, enough := openFiles(); text != "" && enough {
-		d.good("open files", "%s at once", text)
-	} else if text != "" {
-		d.bad("open files", "raise the limit: ulimit -n 1024", "only %s at once", text)
+	switch n := openFiles(); {
+	case n == math.MaxInt32: // there is no limit
+	case lanesFor(n) >= s3store.MaxLanes:
+		d.good("open files", "%d at once", n)
+	default:
+		d.bad("open files", "raise the limit: ulimit -n 1024", "only %d at once", n)
 	}
 	d.checkStore(cmd.Context(), args)
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"runtime"
 	"syscall"
@@ -34,12 +33,11 @@ func roomIn(dir string) (free int64, network string, err error) {
 	return free, network, nil
 }
 
-// openFiles is how many files this process may have open.
-func openFiles() (string, bool) {
+// openFiles is how many files and connections this process may have open.
+func openFiles() int {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		return "", true
+		return math.MaxInt32
 	}
-	const enough = 256
-	return fmt.Sprint(l.Cur), l.Cur >= enough
+	return int(min(uint64(l.Cur), math.MaxInt32)) //nolint:unconvert // its type differs between systems
 }

@@ -190,10 +190,10 @@ func (s *session) fetch(ctx context.Context) error {
 	d := s.down
 	o := transfer.DownloadOptions{
 		RunOptions: transfer.RunOptions{
-			Items: s.o.parallel.most() * 4, Large: max(2, s.o.parallel.most()/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
+			Items: s.most * 4, Large: max(2, s.most/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
 			Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Compare: d.compare,
 		},
-		Taken: s.take.taken(), Existing: d.existing, PartSize: s.o.partSize.most(), Parallel: s.o.parallel.most(),
+		Taken: s.take.taken(), Existing: d.existing, PartSize: s.o.partSize.most(), Parallel: s.most,
 	}
 	if s.o.dryRun {
 		return s.mayList(s.planFetch(ctx, o))

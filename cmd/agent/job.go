@@ -35,6 +35,7 @@ type session struct {
 
 	surplus    *transfer.Surplus // what --delete is about; nil without it
 	collector  collector
+	most       int          // lanes that there may be
 	unverified atomic.Int64 // objects whose answer carried no checksum
 }
 
@@ -189,9 +190,10 @@ func (s *session) transfer(ctx context.Context) error {
 	defer unwatch()
 	s.stopper = stopper
 	defer s.limit(stopper)()
+	s.boundLanes(openFiles())
 	s.store = s3store.New(s3store.Options{
 		Bucket: s.dest.Bucket, Region: s.region, Endpoint: s.endpoint, Credentials: &hushed{Provider: s.provider, redact: s.redact},
-		HTTP: s.http, SlowHTTP: s.slow, Parallel: int(s.o.parallel), Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
+		HTTP: s.http, SlowHTTP: s.slow, Parallel: int(s.o.parallel), Most: s.most, Memory: int64(s.o.memory), PartSize: int64(s.o.partSize),
 		Checksum: s.checksum, SignPayload: s.o.signPayload,
 		Prefix:   s.prefix,
 		Patience: s.patience(), FirstPatience: s.firstPatience(), KeyPatience: s.keyPatience(),
@@ -234,7 +236,7 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	scan := s.scanOptions()
 	defer s.beside(ctx, func(ctx context.Context) { transfer.Count(ctx, s.files, scan, s.event) })()
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
-		Items: s.o.parallel.most() * 4, Large: max(2, s.o.parallel.most()/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
+		Items: s.most * 4, Large: max(2, s.most/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
 		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Mark: mark,
 		Compare: s.compares(),
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,6 +41,7 @@ type remote struct {
 	stopper *stopper
 	redact  *joblog.Redactor
 	unwatch func()
+	told    sync.Map // notices, by their text
 }
 
 // open makes c's store ready for what lies below prefix. The returned context
@@ -83,7 +85,9 @@ func (r *remote) say(format string, a ...any) {
 func (r *remote) event(e transfer.Event) {
 	switch e.Kind {
 	case transfer.Notice:
-		r.say("note: %s", e.Text)
+		if _, told := r.told.LoadOrStore(e.Text, true); !told { // a command may have several stores
+			r.say("note: %s", e.Text)
+		}
 	case transfer.Waiting:
 		r.say("waiting for %s", e.Text)
 		if e.Hint != "" {

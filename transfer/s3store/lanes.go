@@ -71,6 +71,14 @@ func newLanes(large int, tell func(lanes int, why error)) *lanes {
 	return l
 }
 
+// bound keeps an automatic number at n or below; 0 is no bound.
+func (l *lanes) bound(n int) {
+	if l.pace != nil && n > 0 {
+		l.most = min(l.most, n)
+		l.pace.most = l.most
+	}
+}
+
 // acquire takes the lane of a request with a body of n bytes.
 func (l *lanes) acquire(ctx context.Context, n int64) (release func(), _ error) {
 	w := &waiting{units: smallPerLarge, size: n}

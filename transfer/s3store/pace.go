@@ -61,6 +61,7 @@ const (
 // were in use. Whoever has it guards it.
 type pace struct {
 	level int // lanes now
+	most  int // that a try goes up to
 
 	base  int           // the number that has proved itself; another level is a try
 	rate  float64       // work a second at base; 0 where it is not known
@@ -84,7 +85,7 @@ type pace struct {
 }
 
 func newPace() *pace {
-	return &pace{level: 1, base: 1, step: 2, wait: waitLeast, avoid: ceilingLeast}
+	return &pace{level: 1, most: MaxLanes, base: 1, step: 2, wait: waitLeast, avoid: ceilingLeast}
 }
 
 // window is what happened in a span of time.
@@ -226,7 +227,7 @@ func (p *pace) hold(now time.Time, w window) verdict {
 
 // try goes to another number.
 func (p *pace) try(now time.Time) {
-	most := MaxLanes
+	most := p.most
 	if p.ceiling > 0 && now.Before(p.until) {
 		most = p.ceiling - 1
 	}

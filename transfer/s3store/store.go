@@ -57,6 +57,7 @@ type Options struct {
 	SlowHTTP    aws.HTTPClient // for Complete, which may take minutes; default HTTP
 
 	Parallel int   // large requests at once; 0 finds out how many are of use, up to MaxLanes. Small ones go at four times that
+	Most     int   // bounds what is found out; default MaxLanes
 	Memory   int64 // bytes of buffers over all requests; default 64 MiB
 	PartSize int64 // bytes; 0 is 16 MiB, or less where the link is slow or not known yet. It grows where a file would need more than MaxParts
 
@@ -118,6 +119,7 @@ func New(o Options) *Store {
 		lister: lister{turn: make(chan struct{}, 1)},
 	}
 	s.lanes = newLanes(o.Parallel, s.paced)
+	s.lanes.bound(o.Most)
 	s.bufs.share, s.bufs.most = share(o.Memory, o.Parallel)
 	s.sum.Store(uint32(o.Checksum))
 	s.o.HTTP, s.o.SlowHTTP = dated{o.HTTP, s}, dated{o.SlowHTTP, s}

@@ -58,8 +58,12 @@ func perSecond(n float64, d time.Duration) float64 {
 	return max(0, n/d.Seconds())
 }
 
-// tick is the time between two looks at the counters.
-const tick = 50 * time.Millisecond
+// tick is the time between two looks at the counters: short, since a bound on bytes
+// ends a step of a fast link in no time. Every shown'th is told of.
+const (
+	tick  = 10 * time.Millisecond
+	shown = 10
+)
 
 // look is what the counters were at a time since the step's beginning.
 type look struct {
@@ -95,6 +99,9 @@ func Run(ctx context.Context, s Step, move Move) (Sample, error) {
 	grace := time.AfterFunc(s.Grace, cancel)
 	defer grace.Stop()
 	err := g.Wait()
+	if err == nil {
+		err = ctx.Err() // all may have been done just then
+	}
 	sample := steady(looks, s.skip())
 	sample.Sent = c.sent.Load()
 	return sample, err
@@ -157,7 +164,7 @@ func (c *counters) watch(ctx context.Context, s *Step) []look {
 		}
 		l := look{time.Since(began), c.bytes.Load(), c.objects.Load(), c.begun.Load()}
 		looks = append(looks, l)
-		if s.Progress != nil {
+		if s.Progress != nil && len(looks)%shown == 0 {
 			s.Progress(recent(looks))
 		}
 		if l.at >= s.Time && s.says(looks) || s.MaxBytes > 0 && c.sent.Load() >= s.MaxBytes {
@@ -189,11 +196,15 @@ func recent(looks []look) Sample {
 // the default settings not all lanes ever begin.
 const latest = 0.6
 
-// steady is what was moved after the ramp-up.
+// fewest looks apart are the ends of what is measured: over less, it is chance
+// whether anything was moved at all.
+const fewest = 5
+
+// steady is what was moved after the ramp-up; in a very short step, in some of it.
 func steady(looks []look, skip float64) Sample {
 	last := looks[len(looks)-1]
 	from := looks[0]
-	for _, l := range looks {
+	for _, l := range looks[:max(1, len(looks)-fewest)] {
 		from = l
 		if share := float64(l.at) / max(1, float64(last.at)); share >= skip && (l.lanes == last.lanes || share >= max(skip, latest)) {
 			break

@@ -109,6 +109,20 @@ func TestRunEndsByBytes(t *testing.T) {
 	})
 }
 
+// TestRunEndsAtOnce: where a bound on bytes leaves a step hardly any time, its rate
+// is still one.
+func TestRunEndsAtOnce(t *testing.T) {
+	for _, most := range []int64{1, 10e6, 30e6} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &shaped{lane: 500e6, all: 500e6, lanes: 1}
+			got, err := Run(t.Context(), Step{Lanes: 1, Size: 1 << 20, Time: time.Second, MaxBytes: most}, l.move)
+			if err != nil || math.Abs(got.Rate()-500e6) > 50e6 {
+				t.Errorf("at most %d bytes: %.0f a second, %+v, %v", most, got.Rate(), got, err)
+			}
+		})
+	}
+}
+
 // TestRunWithoutRampUp: what is slow at the beginning does not count.
 func TestRunWithoutRampUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
