@@ -352,7 +352,7 @@ func (m *million) until(ctx context.Context, name, tree string, objects int64) (
 		}
 	}
 	_ = cmd.Process.Kill() // gone already: so much the better
-	_ = <-ended // killed: the counts tell
+	_ = <-ended            // killed: the counts tell
 	return time.Unix(0, c.FirstPut).Sub(began), err
 }
 

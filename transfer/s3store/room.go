@@ -7,6 +7,9 @@ const (
 	// requests under way, and is far below the life of any token: connections share
 	// a link unevenly, and some parts take twice as long.
 	partTime = 24 * time.Second
+	// crowdTime is that of those that go although there is no room for them: slow
+	// connections take longer, but no link gets slower by them.
+	crowdTime = 90 * time.Second
 	// unknownRoom is that bound in bytes while nothing was measured.
 	unknownRoom = 32 << 20
 
@@ -21,14 +24,16 @@ const (
 // room bounds how many bytes the large requests under way have together, so that
 // each ends in partTime. By that alone, slow connections would stay few however
 // much the link can: few move little, and little makes room for few. So from time
-// to time one more goes than there is room for, and then twice as many, as long
-// as they bring more as connections do that are not in each other's way.
+// to time a quarter more go than there is room for, one at least, and then twice as
+// many, as long as they bring more as connections do that are not in each other's
+// way.
 type room struct {
 	link float64 // bytes a second while large requests were under way; 0: not known
 	free int     // so many requests need no room; one never does
 
 	rate   float64       // bytes a second before the try
 	need   float64       // what it has to bring; 0 where there is none
+	hope   float64       // what it would bring at best; 0 likewise
 	before int           // free, then
 	trial  trial         // of now
 	fresh  time.Duration // how long windows still tell of the change
@@ -38,7 +43,14 @@ type room struct {
 
 // takes reports whether a request of size bytes may join n that have load.
 func (r *room) takes(n int, load, size int64) bool {
-	return n < max(r.free, 1) || load+size <= r.bytes()
+	room := r.bytes()
+	if n == 1 {
+		room *= 2 // the link should not be idle between two parts
+	}
+	if n == 0 || load+size <= room {
+		return true
+	}
+	return n < r.free && float64(load+size) <= max(r.link, r.hope)*crowdTime.Seconds()
 }
 
 func (r *room) bytes() int64 {
@@ -85,7 +97,7 @@ func (r *room) judge(now time.Time, w window) {
 		r.try(rate, r.free, 2*r.free)
 		return
 	case r.need > 0: // in vain
-		r.free, r.need = r.before, 0
+		r.free, r.need, r.hope = r.before, 0, 0
 		r.wait = min(max(2*r.wait, partTime), crowdMost)
 		r.next = now.Add(r.wait)
 		return
@@ -95,15 +107,16 @@ func (r *room) judge(now time.Time, w window) {
 	}
 	r.rate = rate
 	if n := max(w.large, 1); !now.Before(r.next) {
-		r.try(rate, n, n+1)
+		r.try(rate, n, n+max(n/4, 1)) // what a smaller part of them brings is lost in the noise
 	}
 }
 
 // try lets more than n, which bring rate. Half of what they could bring is enough.
 func (r *room) try(rate float64, n, more int) {
-	r.rate, r.need, r.before = rate, 0, r.free
+	r.rate, r.need, r.hope, r.before = rate, 0, 0, r.free
 	if more = min(more, MaxLanes); more > n {
 		r.free, r.fresh = more, settleTime
-		r.need = rate * (1 + 0.5*float64(more-n)/float64(n))
+		r.hope = rate * float64(more) / float64(n)
+		r.need = (rate + r.hope) / 2
 	}
 }

@@ -26,7 +26,7 @@ func TestRoomOfSlowConnections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := over(&link{rate: c.rate, perConn: c.perConn, latency: 100 * time.Millisecond}, 2*MaxLanes, c.size)
-				r.during(time.Minute)
+				r.during(90 * time.Second) // some four tries, each of a part's time
 				rate, _, _ := r.during(5 * time.Minute)
 				t.Logf("%.1f %% of the link, %d lanes, told %v", 100*rate/c.rate, r.lanes.open(), r.said())
 				if rate < 0.97*c.rate {
@@ -48,7 +48,7 @@ func TestRoomIsGivenUp(t *testing.T) {
 		k.mu.Lock()
 		k.rate = 5 * mbit
 		k.mu.Unlock()
-		r.during(15 * time.Minute) // what was under way ends
+		r.during(20 * time.Minute) // what was under way ends, 64 parts at worst
 		rate, _, longest := r.during(5 * time.Minute)
 		t.Logf("%.1f %% of the slow link, longest part %v", 100*rate/k.rate, longest)
 		if rate < 0.95*k.rate || longest > 60*time.Second {
