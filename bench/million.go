@@ -335,8 +335,11 @@ func (m *million) until(ctx context.Context, name, tree string, objects int64) (
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // the counts tell whether it did what it was to do
+		close(ended)
+	}()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	var c sink.Counts
@@ -345,14 +348,14 @@ func (m *million) until(ctx context.Context, name, tree string, objects int64) (
 		case <-tick.C:
 			c, err = m.server.seen(ctx)
 			c = c.Sub(before)
-		case err := <-ended:
-			return 0, fmt.Errorf("it ended after %d objects: %w\n%s", c.Objects, err, out.Bytes())
+		case <-ended:
+			return 0, fmt.Errorf("it ended after %d objects: %v\n%s", c.Objects, cmd.ProcessState, out.Bytes())
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
 	}
 	_ = cmd.Process.Kill() // gone already: so much the better
-	_ = <-ended            // killed: the counts tell
+	<-ended
 	return time.Unix(0, c.FirstPut).Sub(began), err
 }
 
