@@ -113,7 +113,8 @@ func TestLongMemoryMillion(t *testing.T) {
 				}
 			}
 			g, err := journalIn(t.Context(), filepath.Join(home, "state"))
-			if err != nil || g.Files < done || g.Files > done+files/100 {
+			// Each kill may have cost what was not yet on disk.
+			if err != nil || g.Files < done-files/100 || g.Files > done+files/100 {
 				t.Errorf("the journal knows %d files, %v", g.Files, err)
 			}
 		})
