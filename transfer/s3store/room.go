@@ -18,9 +18,10 @@ const (
 	// crowdBytes make a look at a slow link long enough: what a connection takes at
 	// once would be a great part of less.
 	crowdBytes = 6 << 20
-	// crowdMost is the longest wait from one try to the next. On a link that is full
-	// each makes parts take longer.
-	crowdMost = 8 * time.Minute
+	// crowdLeast is the wait after a try in vain, until what it let go has ended, and
+	// crowdMost the longest. On a link that is full each try makes parts take longer.
+	crowdLeast = crowdTime
+	crowdMost  = 8 * time.Minute
 )
 
 // room bounds how many bytes the large requests under way have together, so that
@@ -100,7 +101,7 @@ func (r *room) judge(now time.Time, w window) {
 		return
 	case r.need > 0: // in vain
 		r.free, r.need, r.hope = r.before, 0, 0
-		r.wait = min(max(2*r.wait, crowdTime), crowdMost)
+		r.wait = min(max(2*r.wait, crowdLeast), crowdMost)
 		r.next = now.Add(r.wait)
 		return
 	case r.free > 1 && rate < r.rate*(1-surprise):
