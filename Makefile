@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install man demo test test-long test-cron minio peers lint vet bench clean
+.PHONY: build install man demo test test-long test-cron test-secrets minio peers lint vet vuln bench clean
 
 build: bin/agent bin/sandbox
 
@@ -79,6 +79,18 @@ vet:
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
 	$(SANDBOX) go vet ./...
+
+# Known vulnerabilities in what both modules call. Where their database can't be
+# reached it says that nothing was checked.
+vuln:
+	.ci/vuln
+
+# Runs of every kind with a secret of its own in each source of credentials, and
+# then every other test of the program: after each, what its agents printed, wrote
+# and left behind is searched for all that they were given, in every spelling.
+test-secrets:
+	go test -timeout 20m -count=1 -v -run 'Secret|NoCoreDumps|ChildrenGetNoMore' ./cmd/... ./creds ./transfer/s3store
+	go test -timeout 20m -count=1 ./cmd/agent
 
 lint:
 	golangci-lint run

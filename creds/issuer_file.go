@@ -14,6 +14,10 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
+// ErrWritable is a description that anybody could change, so that the key would
+// go to them.
+var ErrWritable = errors.New("others can write to it (chmod o-w)")
+
 // LoadIssuer reads an issuer from a TOML file. Its keys are url, which is
 // required, name, method, workspace, header, header_env, header_file, bearer,
 // body, unwrap, and for a location that the issuer does not tell: bucket,
@@ -25,6 +29,9 @@ import (
 // no value.
 func LoadIssuer(path string) (*Issuer, error) {
 	text, err := os.ReadFile(path)
+	if fi, serr := os.Stat(path); serr == nil && fi.Mode().IsRegular() && othersWrite(fi) && HasModes(filepath.Dir(path)) {
+		return nil, &ConfigError{File: path, Err: ErrWritable}
+	}
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		err = at.Err // the path is in ConfigError

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agent/cmd/internal/dest"
+	"agent/cmd/internal/ownfile"
 	"agent/cmd/internal/show"
 	"agent/journal"
 	"agent/transfer"
@@ -59,7 +60,7 @@ func (t *task) detached(ctx context.Context, job journal.Job, dir string) error 
 		return &journal.UnusableError{Dir: dir, Err: err}
 	}
 	path := filepath.Join(dir, outputName)
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
+	out, err := ownfile.Fresh(path, 0o600)
 	if err != nil {
 		return &journal.UnusableError{Dir: dir, Err: err}
 	}

@@ -47,7 +47,7 @@ func (t *task) run(ctx context.Context) error {
 	}
 	s := &session{task: t, redact: &joblog.Redactor{}}
 	var err error
-	if s.slow, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: s.bundle, HeaderTimeout: 10 * time.Minute, MaxConns: 4, Limit: s.connection.o.limiter}); err != nil {
+	if s.slow, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: s.bundle, HeaderTimeout: 10 * time.Minute, MaxConns: 4, Limit: s.connection.o.limiter, Insecure: s.connection.o.insecure}); err != nil {
 		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
 	}
 	s.waiter = newWaiter(ctx, s)
@@ -154,6 +154,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
 		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel.String(), "part_size", s.o.partSize.String(),
 		"memory", s.o.memory.String(), "checksum", s.checksum.String(), "state", s.dir, "pid", os.Getpid(), "limit", s.o.limit.String())
+	s.sayInsecure()
 	s.describe()
 	return nil
 }

@@ -112,6 +112,7 @@ func rootCommand(name string, s std) *cobra.Command {
 		if err := configure(cmd, args); err != nil {
 			return err
 		}
+		warnInsecure(cmd, name)
 		return p.start()
 	}
 	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s), syncCommand(name, s),

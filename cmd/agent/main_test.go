@@ -14,8 +14,9 @@ import (
 )
 
 // built are the binaries under test: the plain agent, as users have it, and
-// the local platform. They are made once, before any test runs.
-var built struct{ agent, sandbox string }
+// the local platform, and tmp, where all agents keep what is temporary. They are
+// made once, before any test runs.
+var built struct{ agent, sandbox, tmp string }
 
 func TestMain(m *testing.M) {
 	os.Exit(buildAndRun(m))
@@ -31,10 +32,19 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := leftBehind(built.tmp); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func build(ctx context.Context, dir string) error {
+	built.tmp = filepath.Join(dir, "tmp")
+	if err := os.Mkdir(built.tmp, 0o700); err != nil {
+		return err
+	}
 	root, err := platform.Root()
 	if err != nil {
 		return err

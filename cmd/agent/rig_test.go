@@ -31,6 +31,7 @@ type rig struct {
 	env     []string // of every agent it runs
 	dest    string   // where uploads go: workspace/path
 	prefix  string   // of their keys
+	secrets secrets  // that it has given to agents; each test ends by looking for them
 }
 
 // newRig starts a sandbox with flags, ended by the end of the test.
@@ -53,6 +54,8 @@ func newRig(t *testing.T, flags ...string) *rig {
 		t.Fatal(err)
 	}
 	r.env = cleanEnv(r.home, r.state)
+	r.secrets.keep("the API key", sb.Env["AGENT_SANDBOX_API_KEY"])
+	t.Cleanup(func() { r.secrets.nowhere(t, r.state) }) // when all agents have ended
 	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_CA_BUNDLE"} {
 		if v := sb.Env[name]; v != "" {
 			r.env = append(r.env, name+"="+v)
@@ -64,7 +67,7 @@ func newRig(t *testing.T, flags ...string) *rig {
 // cleanEnv is an environment without any AWS setting.
 func cleanEnv(home, state string) []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "HOME=" + home,
+		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + built.tmp, "HOME=" + home,
 		"AGENT_STATE_DIR=" + state, "AWS_EC2_METADATA_DISABLED=true", "LC_ALL=C.UTF-8",
 	}
 }
@@ -81,6 +84,9 @@ func (r *rig) token() []string {
 	token, err := r.sb.Token(context.Background())
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		r.secrets.keep(name, value(token, name))
 	}
 	return token
 }
@@ -132,6 +138,7 @@ func (r *rig) startUpload(args ...string) *proc {
 func (r *rig) startAs(cmd *exec.Cmd) *proc {
 	r.t.Helper()
 	p := &proc{t: r.t, cmd: cmd, done: make(chan struct{})}
+	r.secrets.ran(p)
 	cmd.Env, cmd.Stdout, cmd.Stderr = r.env, &p.out, &p.err
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
