@@ -98,7 +98,7 @@ func TestNobodyUploads(t *testing.T) {
 	r.fill(files)
 	for _, args := range [][]string{
 		{"download", r.dest, filepath.Join(dir, "data")}, {"upload", "--part-size", "5MiB", filepath.Join(dir, "data"), r.dest + "/again"},
-		{"upload", "--detach", filepath.Join(dir, "data"), r.dest + "/detached"}, {"verify", filepath.Join(dir, "data"), r.dest}, {"doctor", r.dest},
+		{"upload", "--detach", filepath.Join(dir, "data"), r.dest + "/detached"}, {"verify", filepath.Join(dir, "data"), r.dest + "/again"}, {"doctor", r.dest},
 	} {
 		cmd := exec.Command(agent, args...)
 		cmd.Dir = dir
