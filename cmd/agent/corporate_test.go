@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -293,7 +294,7 @@ func TestInspectingProxy(t *testing.T) {
 		t.Errorf("%d requests were seen by a proxy that nobody trusts, tunnels %v", p.inner.Load(), opened)
 	}
 
-	direct := r.env
+	direct := slices.Clip(r.env)
 	r.env = append(direct, "AWS_CA_BUNDLE="+ca.file)
 	r.login(base)
 	r.upload(0, "--credentials", "platform", "--part-size", "5MiB", dir)
@@ -345,7 +346,7 @@ func TestSendsToNobodyElse(t *testing.T) {
 			issuer := filepath.Join(r.home, "issuer.toml")
 			for path, text := range map[string]string{
 				key:    r.sb.Env["AGENT_SANDBOX_API_KEY"] + "\n",
-				issuer: fmt.Sprintf("url = %q\nheader_file = %q\nbearer = true\nbucket = \"b\"\n", hostile.URL+"/s3credentials", key),
+				issuer: fmt.Sprintf("url = %q\nheader_file = %q\nbearer = true\nbucket = %q\n", hostile.URL+"/s3credentials", key, r.sb.Bucket()),
 			} {
 				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
