@@ -293,7 +293,7 @@ func (s *sowing) commands() {
 			s.t.Errorf("the bundle of job %s holds %s", job.Name(), what)
 		}
 	}
-	s.must(0, "config", "show")
+	s.must(0, "config", "explain")
 	s.must(0, "schedule", "install", "nightly", "--slurm", "--dry-run", "--", "upload", s.dir, dest)
 }
 
@@ -326,14 +326,12 @@ func unpacked(t *testing.T, path string) (text []byte) {
 // waits, and what ps shows meanwhile.
 func (s *sowing) background(watch *onlooker) {
 	s.t.Helper()
-	e := s.must(0, "upload", "--detach", "--json", "--part-size", "5MiB", s.dir, s.next())
+	e := s.must(0, "upload", "--detach", "--json", "--limit", "1MiB/s", "--part-size", "5MiB", s.dir, s.next())
 	var said struct{ Job string }
-	if err := json.Unmarshal([]byte(e.out), &said); err != nil && e.out != "" {
-		s.t.Logf("%s", e.out)
+	if err := json.Unmarshal([]byte(e.out), &said); err != nil || said.Job == "" {
+		s.t.Fatalf("it does not go on by itself: %v\n%s", err, e.out)
 	}
-	if said.Job != "" {
-		s.run("jobs", "attach", said.Job)
-	}
+	s.must(0, "jobs", "attach", said.Job)
 	hook := s.file("hook", fmt.Sprintf("#!/bin/sh\nuntil [ -e %s ]; do sleep 0.02; done\n", s.path("hooked")))
 	p := s.start("upload", "--credentials", "paste", "--wait-credentials", "5s", "--on-wait", hook, s.dir, "s3://another-bucket/x")
 	until(s.t, "the hook", func() bool { return watch.saw(hook) || !p.running() })
