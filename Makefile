@@ -6,6 +6,7 @@ GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
 .PHONY: build install man demo test test-long test-cron test-secrets minio peers lint vet vuln bench clean
+.PHONY: build install man demo test test-long test-cron crash minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -42,6 +43,13 @@ test:
 # make every sync slow.
 test-long:
 	go test -tags long -p 1 -timeout 40m -count=1 -parallel 8 -run 'Long' ./cmd/... ./transfer/... ./bench/...
+
+# Uploads, downloads and syncs killed KILLS times at random instants: some minutes.
+# The platform and all files lie below TMPDIR. SEED=N does the same again.
+KILLS ?= 2000
+SEED  ?= 0
+crash:
+	go test -tags long -timeout 60m -count=1 -parallel 8 -v -run 'TestLongCrash$$' ./cmd/agent -kills $(KILLS) -seed $(SEED)
 
 # A crontab line every minute for ten minutes, by cron itself: as root, with
 # Debian's package cron. It is idle most of the time and touches no crontab of

@@ -112,7 +112,7 @@ func TestRecordGoesBeforeItsObject(t *testing.T) {
 	}
 	jb.disk.bodies["/k"] = "newer"
 	jb.store.Fail = func(_ context.Context, op, _ string) error {
-		if recs, _ := jb.j.Records("", 10); op == "Put" && len(recs) != 0 {
+		if recs, _ := jb.j.Records("", 10); op == "Put" && (len(recs) != 1 || !recs[0].Doubtful()) {
 			t.Errorf("while it is sent: %+v", recs)
 		}
 		return nil
@@ -123,10 +123,17 @@ func TestRecordGoesBeforeItsObject(t *testing.T) {
 }
 
 func TestJournalFaultsAreFatal(t *testing.T) {
-	for _, method := range []string{"Done", "Forget", "SetMark"} {
+	for _, method := range []string{"Done", "Done, of a doubt", "SetMark"} {
 		jb := newJob(t, map[string]string{"k": "body"})
-		if method == "Forget" {
+		if doubt := method == "Done, of a doubt"; doubt {
+			method = "Done"
 			_ = jb.j.Done(transfer.Record{Key: "k"})
+			jb.store.Fail = func(_ context.Context, op, _ string) error {
+				if op == "Put" {
+					t.Error("sent before its record is gone")
+				}
+				return nil
+			}
 		}
 		broken := &storetest.FaultyJournal{Next: jb.j, Hook: func(_ int, m, _ string, _ bool) error {
 			if m == method {

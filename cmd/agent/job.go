@@ -239,7 +239,7 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
 		Items: s.most * 4, Large: max(2, s.most/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
 		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Mark: mark,
-		Compare: s.compares(),
+		Compare: s.compares(), Open: s.opens(),
 	})
 	if n := s.unverified.Load(); n > 0 && s.checksum != transfer.NoChecksum {
 		s.event(transfer.Event{Kind: transfer.Notice,
@@ -311,7 +311,7 @@ func (s *session) contentTypes() func(string) string {
 // steps is the plan as a stream.
 func (s *session) steps(ctx context.Context, mark transfer.Mark) iter.Seq[transfer.Step] {
 	o := transfer.PlanOptions{Mark: mark, Store: s.store, Prefix: s.prefix, Event: s.event, Records: noRecords{},
-		Compare: s.compares(), Surplus: s.surplus}
+		Compare: s.compares(), Surplus: s.surplus, Since: s.since()}
 	if s.db != nil && (!s.o.dryRun || !s.o.restart) {
 		o.Records = s.db
 	}

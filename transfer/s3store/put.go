@@ -39,7 +39,11 @@ func (s *Store) Put(ctx context.Context, in transfer.PutInput) (transfer.PutOutp
 	if open && up.Stat.Size != in.Item.Stat.Size {
 		in.Event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key,
 			Text: "its size changed since it was begun: it starts over"})
-		if err := s.discard(ctx, &in, up); err != nil {
+		err := s.discard(ctx, &in, up)
+		if err == nil {
+			err = forgetUpload(&in)
+		}
+		if err != nil {
 			return transfer.PutOutput{}, err
 		}
 		up, open = transfer.Upload{}, false

@@ -128,9 +128,25 @@ func (s *Store) listParts(ctx context.Context, up *transfer.Upload) (map[int32]l
 // may not end it. It is forgotten by the journal either way.
 func (s *Store) Discard(ctx context.Context, j transfer.Journal, up transfer.Upload) error {
 	in := transfer.PutInput{Item: transfer.Item{Key: up.Key}, Journal: j, Event: s.o.Event}
-	return s.discard(ctx, &in, up)
+	if err := s.discard(ctx, &in, up); err != nil {
+		return err
+	}
+	if err := j.Forget(up.Key); err != nil {
+		return localFault(up.Key, err)
+	}
+	return nil
 }
 
+// forgetUpload has the journal forget an upload in whose place another is begun. A
+// crash between the two leaves the doubt.
+func forgetUpload(in *transfer.PutInput) error {
+	if err := in.Journal.Done(transfer.Doubt(in.Item.Key)); err != nil {
+		return localFault(in.Item.Key, err)
+	}
+	return nil
+}
+
+// discard is Discard, but for the journal.
 func (s *Store) discard(ctx context.Context, in *transfer.PutInput, up transfer.Upload) error {
 	var err error
 	if s.noAbort.Load() {
@@ -149,9 +165,6 @@ func (s *Store) discard(ctx context.Context, in *transfer.PutInput, up transfer.
 		s.noAbort.Store(errors.Is(err, transfer.ErrDenied))
 		in.Event(transfer.Event{Kind: transfer.Notice, Key: up.Key,
 			Text: "its unfinished upload " + up.ID + " may not be ended here and is left in the bucket"})
-	}
-	if err := in.Journal.Forget(up.Key); err != nil {
-		return localFault(up.Key, err)
 	}
 	return nil
 }
