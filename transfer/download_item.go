@@ -112,7 +112,8 @@ func (g *getting) fetch(ctx context.Context) error {
 		}
 		g.o.Target.Remove(g.step.Fetch.Local)
 	default:
-		if _, open, _ := g.journal.Upload(g.step.Fetch.Name); !open {
+		// A journal that can't be asked any more may have its ranges.
+		if _, open, jerr := g.journal.Upload(g.step.Fetch.Name); !open && jerr == nil {
 			g.o.Target.Remove(g.step.Fetch.Local)
 		}
 	}
