@@ -37,7 +37,7 @@ func diskErrors() (all []diskError) {
 	return append(all,
 		diskError{"write-of-the-journal", false, "pwrite64", "", "EIO", 3, 8, local},
 		diskError{"read-of-the-source", false, "pread64", "large", "EIO", 2, 1, []string{"input/output error", "the disk can't read it"}},
-		diskError{"sync-of-a-file", true, "fsync", "", "EIO", 1, 8, []string{"the disk does not take it", "input/output error", "make it writable"}},
+		diskError{"sync-of-a-file", true, "fsync", "", "EIO", 1, 8, []string{"input/output error"}},
 		diskError{"name-of-a-file", true, "renameat,renameat2", "", "EIO", 1, 8, []string{"input/output error"}},
 		diskError{"write-of-a-file", true, "pwrite64", "", "EIO", 8, 8, []string{"input/output error"}},
 	)
