@@ -7,6 +7,7 @@ SANDBOX  = cd bench/sandbox &&
 
 .PHONY: build install man demo test test-long test-cron test-secrets minio peers lint vet vuln bench clean
 .PHONY: build install man demo test test-long test-cron crash minio peers lint vet bench clean
+.PHONY: build install man demo test test-long test-cron minio toxiproxy soak peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -61,6 +62,19 @@ test-cron:
 MINIO = v0.0.0-20250907161309-07c3a429bfed
 minio:
 	GOBIN=$(CURDIR)/bin/stores go install github.com/minio/minio@$(MINIO)
+
+# A proxy that breaks connections as it is told to, for the tests of the wire.
+TOXIPROXY = v2.12.0
+toxiproxy:
+	GOBIN=$(CURDIR)/bin/stores go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY)
+	mv bin/stores/server bin/stores/toxiproxy-server
+
+# Faults of all kinds at once, and kills between, one random job after the other:
+# docs/faults.md. A failure prints how to play it again.
+SOAK = 1h
+SEED = 1
+soak:
+	go test -race -timeout 0 -count=1 -v -run '^TestSoak$$' ./transfer/s3store -soak $(SOAK) -seed $(SEED)
 
 # Other people's clients for 'make bench', as far as Go's module proxy has them; some
 # minutes, once. Others take part where they are on PATH: awscli, s3cmd and curl come

@@ -141,6 +141,9 @@ func classify(f *Fault, answeredBefore bool) class {
 	case errors.Is(f.Err, errBadAnswer):
 		return corrupt
 	case errors.Is(f.Err, errNotS3), errors.As(f.Err, &de):
+		if f.Status != 0 && f.Status < 400 {
+			f.Message = unread(f.Err) // else all that people see is HTTP 200 OK
+		}
 		return transient
 	case f.Status == 0:
 		return classifyTransport(f, answeredBefore)
@@ -157,6 +160,17 @@ func classify(f *Fault, answeredBefore bool) class {
 		return transient
 	}
 	return final
+}
+
+// unread says what is wrong with a good answer that can't be understood.
+func unread(err error) string {
+	switch {
+	case errors.Is(err, errStalled):
+		return errStalled.Error()
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the answer broke off: " + io.ErrUnexpectedEOF.Error()
+	}
+	return errNotS3.Error()
 }
 
 // classifyTransport judges failures to get an answer at all.

@@ -107,8 +107,9 @@ func New(o Options) *Store {
 	if o.FirstPatience <= 0 {
 		o.FirstPatience = time.Minute
 	}
+	stall := slowStall
 	if o.SlowHTTP == nil {
-		o.SlowHTTP = o.HTTP
+		o.SlowHTTP, stall = o.HTTP, readStall
 	}
 	if o.Event == nil {
 		o.Event = func(transfer.Event) {}
@@ -122,7 +123,7 @@ func New(o Options) *Store {
 	s.lanes.bound(o.Most)
 	s.bufs.share, s.bufs.most = share(o.Memory, o.Parallel)
 	s.sum.Store(uint32(o.Checksum))
-	s.o.HTTP, s.o.SlowHTTP = dated{o.HTTP, s}, dated{o.SlowHTTP, s}
+	s.o.HTTP, s.o.SlowHTTP = dated{heard{o.HTTP, readStall}, s}, dated{heard{o.SlowHTTP, stall}, s}
 	opts := s.clientOptions()
 	s.client, s.direct = s3.New(opts), newDirect(&s.o, opts)
 	return s
