@@ -8,6 +8,7 @@ SANDBOX  = cd bench/sandbox &&
 .PHONY: build install man demo test test-long test-cron test-secrets minio peers lint vet vuln bench clean
 .PHONY: build install man demo test test-long test-cron crash minio peers lint vet bench clean
 .PHONY: build install man demo test test-long test-cron minio toxiproxy soak peers lint vet bench clean
+.PHONY: build install man demo test test-long test-cron test-stores minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -57,6 +58,19 @@ crash:
 # this machine.
 test-cron:
 	go test -tags cron -timeout 20m -count=1 -v -run TestCronDaemon ./cmd/agent
+
+# All stores that can be had, each by the contract, by what users do every day, and
+# by the table of docs/stores.md: some minutes, and a quarter of an hour for the
+# end of a token of MinIO's. UPDATE=1 writes that table. Ceph's packages are
+# installed where they are missing, which needs root and Debian.
+CEPH = radosgw ceph-mon ceph-osd
+test-stores:
+	test -x bin/stores/minio || command -v minio >/dev/null || $(MAKE) minio
+	command -v rclone >/dev/null || $(MAKE) bin/peers/rclone-$(RCLONE)
+	command -v $(CEPH) >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CEPH) >/dev/null; }
+	PATH="$(CURDIR)/bin/stores:$(CURDIR)/bin/peers:$$PATH" STORES=all \
+	  go test -tags long -p 2 -timeout 60m -count=1 -parallel 8 -v -run LongStores ./bench/stores ./transfer/s3store ./cmd/agent
 
 # Another store for the tests, built from Go's module proxy.
 MINIO = v0.0.0-20250907161309-07c3a429bfed

@@ -24,14 +24,22 @@ import (
 // and a live token.
 type rig struct {
 	t       *testing.T
-	sb      *platform.Sandbox
+	sb      *platform.Sandbox // nil where the store is another
 	witness *minio.Client
+	log     requestLog // of what the server was asked
+	root    string     // access key of the witness, if its requests are in the log
+	bucket  string
 	home    string
 	state   string
 	env     []string // of every agent it runs
 	dest    string   // where uploads go: workspace/path
 	prefix  string   // of their keys
 	secrets secrets  // that it has given to agents; each test ends by looking for them
+}
+
+// requestLog is what a server was asked.
+type requestLog interface {
+	Requests() ([]platform.Request, error)
 }
 
 // newRig starts a sandbox with flags, ended by the end of the test.
@@ -44,7 +52,7 @@ func newRig(t *testing.T, flags ...string) *rig {
 	}
 	t.Cleanup(func() { _ = sb.Kill() })
 	r := &rig{
-		t: t, sb: sb, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
+		t: t, sb: sb, log: sb, root: sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"], bucket: sb.Bucket(), home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
 		dest: sb.Workspace() + "/data", prefix: sb.Workspace() + "/data/",
 	}
 	if r.witness, err = sb.Witness(); err != nil {
