@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install man demo test test-long test-cron minio peers lint vet bench clean
+.PHONY: build install man demo test test-long test-cron mutants minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -48,6 +48,11 @@ test-long:
 # this machine.
 test-cron:
 	go test -tags cron -timeout 20m -count=1 -v -run TestCronDaemon ./cmd/agent
+
+# Breaks each promise of docs/guarantees.md on purpose and sees that its test fails;
+# the working tree stays as it is. It writes docs/mutants.md.
+mutants:
+	go run ./bench/mutants -write docs/mutants.md
 
 # Another store for the tests, built from Go's module proxy.
 MINIO = v0.0.0-20250907161309-07c3a429bfed

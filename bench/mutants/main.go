@@ -1,0 +1,134 @@
+// Command mutants breaks the promises of docs/guarantees.md on purpose, one at a
+// time, and sees that the test of each notices. A mutant that no test notices ends
+// it with 1: that test is weaker than the promise.
+//
+// It knows nothing of what the program does: what is to be changed, and which test
+// has to fail with which words, is in the tables beside it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"agent/bench/platform"
+)
+
+func main() {
+	only := flag.String("run", "", "try only those whose promise, test or words match this `pattern`")
+	write := flag.String("write", "", "write the list to this `file`, if all are tried and fail as they should")
+	verbose := flag.Bool("v", false, "show what the test says of each that does not fail as it should")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, options{only: *only, write: *write, verbose: *verbose}, os.Stdout)
+	if err != nil {
+		stop()
+		fmt.Fprintf(os.Stderr, "mutants: %v\n", err)
+		os.Exit(1) //nolint:gocritic // stop has been called
+	}
+}
+
+type options struct {
+	only    string // pattern; "" tries all
+	write   string // file; "" for none
+	verbose bool
+}
+
+func run(ctx context.Context, o options, out io.Writer) error {
+	began := time.Now()
+	root, err := platform.Root()
+	if err != nil {
+		return err
+	}
+	all, err := chosen(root, o.only)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "mutants-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	r, err := newRunner(ctx, root, dir)
+	if err != nil {
+		return err
+	}
+	bad, err := r.baseline(ctx, all)
+	if err != nil {
+		return err
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("these do not pass without any mutant:\n%s", strings.Join(bad, "\n"))
+	}
+	promises, tests := counts(all)
+	fmt.Fprintf(out, "%d tests pass without a mutant\n\n", tests)
+	wrong := 0
+	for i := range all {
+		m := &all[i]
+		at := time.Now()
+		got, said, err := r.run(ctx, m)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.at, err)
+		}
+		verdict := "ok"
+		if !got.failed {
+			verdict = "WRONG"
+			wrong++
+			if o.verbose {
+				fmt.Fprintln(out, said)
+			}
+		}
+		fmt.Fprintf(out, "%-5s %-14s %s\n%21s%s, %.1f s: %.150s\n", verdict, m.Promise, m.Broken, "", m.Test, time.Since(at).Seconds(), got.said)
+	}
+	took := time.Since(began).Round(time.Second)
+	seen := fmt.Sprintf("%d mutants of %d promises, %d of which failed as they should, by %d tests, in %v (%s, %s/%s, %d cores).",
+		len(all), promises, len(all)-wrong, tests, took, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	fmt.Fprintf(out, "\n%s\n", seen)
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d did not fail as they should", wrong, len(all))
+	}
+	if o.write != "" && o.only == "" {
+		return os.WriteFile(o.write, []byte(page(all, fmt.Sprintf("Seen on %s: %s", began.Format(time.DateOnly), seen))), 0o644) //nolint:gosec // a page for all to read
+	}
+	return nil
+}
+
+// chosen are the mutants that match a pattern, in the order of the promises.
+func chosen(root, only string) ([]mutant, error) {
+	all, err := load()
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs", "guarantees.md"))
+	if err != nil {
+		return nil, err
+	}
+	promised, err := rows(string(text))
+	if err != nil {
+		return nil, err
+	}
+	inOrder(all, promised)
+	match, err := regexp.Compile(only)
+	if err != nil {
+		return nil, err
+	}
+	var some []mutant
+	for _, m := range all {
+		if match.MatchString(m.Promise + "\n" + m.Test + "\n" + m.Broken) {
+			some = append(some, m)
+		}
+	}
+	if len(some) == 0 {
+		return nil, fmt.Errorf("none matches %q", only)
+	}
+	return some, nil
+}
