@@ -25,11 +25,13 @@ import (
 func main() {
 	only := flag.String("run", "", "try only those whose promise, test or words match this `pattern`")
 	write := flag.String("write", "", "write the list to this `file`, if all are tried and fail as they should")
+	show := flag.Bool("list", false, "print docs/mutants.md as it is before a run, and try none")
+	once := flag.Bool("together", false, "apply the chosen ones, of one package, at once: quick, for whoever writes them, and no proof")
 	verbose := flag.Bool("v", false, "show what the test says of each that does not fail as it should")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	err := run(ctx, options{only: *only, write: *write, verbose: *verbose}, os.Stdout)
+	err := run(ctx, options{only: *only, write: *write, verbose: *verbose, together: *once, list: *show}, os.Stdout)
 	if err != nil {
 		stop()
 		fmt.Fprintf(os.Stderr, "mutants: %v\n", err)
@@ -41,6 +43,9 @@ type options struct {
 	only    string // pattern; "" tries all
 	write   string // file; "" for none
 	verbose bool
+
+	list     bool // only
+	together bool // all at once, without the tests of the untouched code
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {
@@ -53,6 +58,10 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.list {
+		_, err := io.WriteString(out, page(all, notRun))
+		return err
+	}
 	dir, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
 		return err
@@ -61,6 +70,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	r, err := newRunner(ctx, root, dir)
 	if err != nil {
 		return err
+	}
+	if o.together {
+		return tryTogether(ctx, r, all, o, out)
 	}
 	bad, err := r.baseline(ctx, all)
 	if err != nil {
@@ -79,15 +91,13 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.at, err)
 		}
-		verdict := "ok"
 		if !got.failed {
-			verdict = "WRONG"
 			wrong++
 			if o.verbose {
 				fmt.Fprintln(out, said)
 			}
 		}
-		fmt.Fprintf(out, "%-5s %-14s %s\n%21s%s, %.1f s: %.150s\n", verdict, m.Promise, m.Broken, "", m.Test, time.Since(at).Seconds(), got.said)
+		tell(out, m, got, time.Since(at))
 	}
 	took := time.Since(began).Round(time.Second)
 	seen := fmt.Sprintf("%d mutants of %d promises, %d of which failed as they should, by %d tests, in %v (%s, %s/%s, %d cores).",
@@ -98,6 +108,35 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	}
 	if o.write != "" && o.only == "" {
 		return os.WriteFile(o.write, []byte(page(all, fmt.Sprintf("Seen on %s: %s", began.Format(time.DateOnly), seen))), 0o644) //nolint:gosec // a page for all to read
+	}
+	return nil
+}
+
+func tell(out io.Writer, m *mutant, got outcome, took time.Duration) {
+	verdict := "ok"
+	if !got.failed {
+		verdict = "WRONG"
+	}
+	fmt.Fprintf(out, "%-5s %-15s %s\n%22s%s, %.1f s: %.150s\n", verdict, m.Promise, m.Broken, "", m.Test, took.Seconds(), got.said)
+}
+
+func tryTogether(ctx context.Context, r *runner, all []mutant, o options, out io.Writer) error {
+	at, wrong := time.Now(), 0
+	got, said, err := r.together(ctx, all)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if !got[i].failed {
+			wrong++
+		}
+		tell(out, &all[i], got[i], time.Since(at))
+	}
+	if wrong > 0 && o.verbose {
+		fmt.Fprintln(out, said)
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d did not fail as they should", wrong, len(all))
 	}
 	return nil
 }
@@ -123,7 +162,7 @@ func chosen(root, only string) ([]mutant, error) {
 	}
 	var some []mutant
 	for _, m := range all {
-		if match.MatchString(m.Promise + "\n" + m.Test + "\n" + m.Broken) {
+		if match.MatchString(m.Promise + "\n" + m.Package + " " + m.Test + "\n" + m.Broken) {
 			some = append(some, m)
 		}
 	}

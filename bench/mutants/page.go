@@ -20,6 +20,9 @@ tree is not touched.
 
 `
 
+// notRun stands in place of an outcome in a page that no run has written.
+const notRun = "This list is newer than the last run of all of it."
+
 // page is docs/mutants.md. seen tells of the run that it is the outcome of.
 func page(all []mutant, seen string) string {
 	return pageHead + seen + "\n\n" + list(all)

@@ -14,7 +14,7 @@ import (
 
 // testTimeout ends a test that a mutant leaves waiting. That counts as an error:
 // a test has to say what is wrong.
-const testTimeout = "5m"
+const testTimeout = "15m"
 
 // runner runs tests of the repository at root.
 type runner struct {
