@@ -9,6 +9,7 @@ SANDBOX  = cd bench/sandbox &&
 .PHONY: build install man demo test test-long test-cron crash minio peers lint vet bench clean
 .PHONY: build install man demo test test-long test-cron minio toxiproxy soak peers lint vet bench clean
 .PHONY: build install man demo test test-long test-cron test-stores minio peers lint vet bench clean
+.PHONY: build install man demo test test-long test-cron mutants minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -71,6 +72,10 @@ test-stores:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CEPH) >/dev/null; }
 	PATH="$(CURDIR)/bin/stores:$(CURDIR)/bin/peers:$$PATH" STORES=all \
 	  go test -tags long -p 2 -timeout 60m -count=1 -parallel 8 -v -run LongStores ./bench/stores ./transfer/s3store ./cmd/agent
+# Breaks each promise of docs/guarantees.md on purpose and sees that its test fails;
+# the working tree stays as it is. It writes docs/mutants.md.
+mutants:
+	go run ./bench/mutants -write docs/mutants.md
 
 # Another store for the tests, built from Go's module proxy.
 MINIO = v0.0.0-20250907161309-07c3a429bfed

@@ -88,6 +88,28 @@ func TestChangedFileIsReadAgain(t *testing.T) {
 	}
 }
 
+// TestOnlyAnAnswerCounts proves that an object is noted as stored only once the
+// store has said so, whether or not the bytes had come there.
+func TestOnlyAnAnswerCounts(t *testing.T) {
+	for _, at := range []string{"Put", "Put done"} {
+		jb := newJob(t, map[string]string{"k": "body"})
+		jb.store.Fail = func(_ context.Context, op, _ string) error {
+			if op == at {
+				return transfer.ErrDenied
+			}
+			return nil
+		}
+		res, err := jb.run(jb.entries()...)
+		recs, _ := jb.j.Records("", 10)
+		if len(recs) > 0 || len(jb.told(transfer.Done)) > 0 {
+			t.Errorf("%s: refused, and %v is noted as stored", at, recs)
+		}
+		if err != nil || res.Failed != 1 || res.Complete {
+			t.Errorf("%s: %+v, %v", at, res, err)
+		}
+	}
+}
+
 // What Moved told of an item that failed is taken back.
 func TestFailedIsTakenBack(t *testing.T) {
 	jb := newJob(t, map[string]string{"k": "body", "l": "other"})
