@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install man demo test test-long test-cron minio peers lint vet bench clean
+.PHONY: build install man demo test test-long test-cron fuzz minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -48,6 +48,14 @@ test-long:
 # this machine.
 test-cron:
 	go test -tags cron -timeout 20m -count=1 -v -run TestCronDaemon ./cmd/agent
+
+# Every fuzz target of both modules, one after the other: hours, where nothing is
+# given. make fuzz FUZZTIME=60s FUZZPROCS=1 FUZZ=s3store
+FUZZTIME  ?= 10m
+FUZZPROCS ?=
+FUZZ      ?= .
+fuzz:
+	FUZZTIME=$(FUZZTIME) FUZZPROCS=$(FUZZPROCS) .ci/fuzz '$(FUZZ)'
 
 # Another store for the tests, built from Go's module proxy.
 MINIO = v0.0.0-20250907161309-07c3a429bfed

@@ -2,9 +2,13 @@ package journal
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Command is how a job was run last: enough to run it again, and what is known
@@ -75,10 +79,27 @@ func tell(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".tmp", append(text, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(path+".tmp", append(printable(text), '\n'), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(path+".tmp", path)
+}
+
+// printable is JSON in which a terminal finds nothing to obey, for whoever looks
+// at the file: encoding/json leaves some controls as they are. They can only
+// stand in strings, so the meaning is the same.
+func printable(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		if r == '\n' || strconv.IsPrint(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, u := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, u)
+		}
+	}
+	return out
 }
 
 func hear[T any](path string) (v T, err error) {
