@@ -10,6 +10,7 @@ SANDBOX  = cd bench/sandbox &&
 .PHONY: build install man demo test test-long test-cron minio toxiproxy soak peers lint vet bench clean
 .PHONY: build install man demo test test-long test-cron test-stores minio peers lint vet bench clean
 .PHONY: build install man demo test test-long test-cron mutants minio peers lint vet bench clean
+.PHONY: build install man demo test test-long test-cron fuzz minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -76,6 +77,13 @@ test-stores:
 # the working tree stays as it is. It writes docs/mutants.md.
 mutants:
 	go run ./bench/mutants -write docs/mutants.md
+# Every fuzz target of both modules, one after the other: hours, where nothing is
+# given. make fuzz FUZZTIME=60s FUZZPROCS=1 FUZZ=s3store
+FUZZTIME  ?= 10m
+FUZZPROCS ?=
+FUZZ      ?= .
+fuzz:
+	FUZZTIME=$(FUZZTIME) FUZZPROCS=$(FUZZPROCS) .ci/fuzz '$(FUZZ)'
 
 # Another store for the tests, built from Go's module proxy.
 MINIO = v0.0.0-20250907161309-07c3a429bfed

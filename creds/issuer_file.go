@@ -135,6 +135,7 @@ func unknown(name string) entry {
 var (
 	methodName   = regexp.MustCompile(`^[A-Z]+$`)
 	headerName   = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+	regionName   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
@@ -181,6 +182,10 @@ func (l Location) normal() (Location, error) {
 	switch {
 	case l.Bucket != "" && !bucketName.MatchString(l.Bucket):
 		return Location{}, errors.New("bucket is not a bucket's name")
+	case !plainPrefix(l.Prefix):
+		return Location{}, errors.New("prefix has characters that can't be printed")
+	case l.Region != "" && !regionName.MatchString(l.Region):
+		return Location{}, errors.New("region is not a region's name")
 	case l.Endpoint != "" && (err != nil || u.User != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http"):
 		return Location{}, errors.New("endpoint is not a URL with a host")
 	}

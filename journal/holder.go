@@ -64,7 +64,7 @@ func (d *DB) WriteHolder(h Holder) error {
 	}
 	path := filepath.Join(d.dir, holderName)
 	// Not synced: after a crash nobody needs it.
-	return replace(path, append(text, '\n'))
+	return replace(path, append(printable(text), '\n'))
 }
 
 // removeHolder is for Close, and for Open: it removes what a crash has left.

@@ -3,10 +3,14 @@ package journal
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Command is how a job was run last: enough to run it again, and what is known
@@ -77,7 +81,7 @@ func tell(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return replace(path, append(text, '\n'))
+	return replace(path, append(printable(text), '\n'))
 }
 
 // replace replaces path by way of a file beside it, which is made anew: what
@@ -99,6 +103,23 @@ func replace(path string, text []byte) error {
 		err = os.Rename(tmp, path)
 	}
 	return err
+}
+
+// printable is JSON in which a terminal finds nothing to obey, for whoever looks
+// at the file: encoding/json leaves some controls as they are. They can only
+// stand in strings, so the meaning is the same.
+func printable(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		if r == '\n' || strconv.IsPrint(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, u := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, u)
+		}
+	}
+	return out
 }
 
 func hear[T any](path string) (v T, err error) {

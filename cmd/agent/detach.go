@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -186,7 +185,7 @@ func (t *task) sayDetached(job journal.Job, dir string, pid int) error {
 	}
 	switch {
 	case t.o.json:
-		return json.NewEncoder(t.std.out).Encode(struct {
+		return encodeLine(t.std.out, struct {
 			Type   string    `json:"type"` // "detached"
 			Time   time.Time `json:"time"`
 			Job    string    `json:"job"`

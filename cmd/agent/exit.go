@@ -184,6 +184,8 @@ func hintStore(err error) string {
 	switch {
 	case advice != "":
 		return advice
+	case errors.Is(err, s3store.ErrListing):
+		return "check the endpoint, and tell whoever runs the store: with such a listing nothing can be compared, fetched or deleted"
 	case errors.Is(err, transfer.ErrCredentials):
 		return "put new credentials where the old ones came from; then " + goesOn
 	case errors.Is(err, transfer.ErrUnreachable):

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +20,10 @@ import (
 var built struct{ agent, sandbox, tmp string }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.fuzz"); f.Value.String() != "" {
+		os.Exit(m.Run()) // each worker is another process, and none needs the binaries
+	}
 	os.Exit(buildAndRun(m))
 }
 

@@ -74,7 +74,7 @@ func (g *getting) attempt(ctx context.Context) error {
 	} else {
 		req.Range = aws.String(fmt.Sprintf("bytes=%d-%d", g.in.Off+g.done, g.in.Off+g.in.Size-1))
 	}
-	out, err := g.s.client.GetObject(ctx, req, ask)
+	out, err := g.s.client.GetObject(withObject(ctx), req, ask)
 	if err != nil {
 		return err
 	}

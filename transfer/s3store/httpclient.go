@@ -116,7 +116,8 @@ func (o HTTPOptions) setUp(t *http.Transport, roots *x509.CertPool, proxied func
 	t.IdleConnTimeout = cmp.Or(o.IdleTimeout, 90*time.Second)
 	t.MaxIdleConns = 0 // no limit over all hosts
 	t.MaxIdleConnsPerHost = cmp.Or(o.MaxConns, 64)
-	t.DisableCompression = true // an object's bytes are taken as they are stored
+	t.MaxResponseHeaderBytes = longestHeader // not 10 MiB, for each of many connections
+	t.DisableCompression = true              // an object's bytes are taken as they are stored
 	t.WriteBufferSize = writeBuffer
 	t.ForceAttemptHTTP2 = false
 	t.Protocols = new(http.Protocols)

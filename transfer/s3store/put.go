@@ -36,9 +36,12 @@ func (s *Store) Put(ctx context.Context, in transfer.PutInput) (transfer.PutOutp
 	if err != nil {
 		return transfer.PutOutput{}, localFault(in.Item.Key, err)
 	}
-	if open && up.Stat.Size != in.Item.Stat.Size {
-		in.Event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key,
-			Text: "its size changed since it was begun: it starts over"})
+	if open && (up.Stat.Size != in.Item.Stat.Size || !cuttable(&up)) {
+		why := "its size changed since it was begun: it starts over"
+		if up.Stat.Size == in.Item.Stat.Size {
+			why = "what is known of its upload makes no sense: it starts over"
+		}
+		in.Event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key, Text: why})
 		err := s.discard(ctx, &in, up)
 		if err == nil {
 			err = forgetUpload(&in)
@@ -52,6 +55,12 @@ func (s *Store) Put(ctx context.Context, in transfer.PutInput) (transfer.PutOutp
 		return s.putWhole(ctx, &in)
 	}
 	return s.putParts(ctx, &in, up, open)
+}
+
+// cuttable reports whether an upload's parts are such that a file can be cut
+// into them.
+func cuttable(up *transfer.Upload) bool {
+	return up.PartSize > 0 && up.PartSize <= MaxPartSize && up.Stat.Size > 0 && (up.Stat.Size-1)/up.PartSize < MaxParts
 }
 
 var errTooLarge = errors.New("larger than S3 takes (48.8 TiB)")

@@ -100,6 +100,8 @@ type listedPart struct {
 
 func (s *Store) listParts(ctx context.Context, up *transfer.Upload) (map[int32]listedPart, error) {
 	parts := map[int32]listedPart{}
+	count := (up.Stat.Size + up.PartSize - 1) / up.PartSize
+	var turning pages
 	req := &s3.ListPartsInput{Bucket: &s.o.Bucket, Key: &up.Key, UploadId: &up.ID}
 	for {
 		var out *s3.ListPartsOutput
@@ -114,13 +116,19 @@ func (s *Store) listParts(ctx context.Context, up *transfer.Upload) (map[int32]l
 			return nil, err
 		}
 		for _, p := range out.Parts {
-			parts[aws.ToInt32(p.PartNumber)] = listedPart{aws.ToInt64(p.Size), aws.ToString(p.ETag), aws.ToString(p.ChecksumCRC64NVME)}
+			num := aws.ToInt32(p.PartNumber)
+			if num < 1 || int64(num) > count {
+				continue // none of this file's
+			}
+			parts[num] = listedPart{aws.ToInt64(p.Size), aws.ToString(p.ETag), aws.ToString(p.ChecksumCRC64NVME)}
 		}
-		next := aws.ToString(out.NextPartNumberMarker)
-		if !aws.ToBool(out.IsTruncated) || next == "" || next == aws.ToString(req.PartNumberMarker) {
+		if next := aws.ToString(out.NextPartNumberMarker); !aws.ToBool(out.IsTruncated) || next == "" || next == aws.ToString(req.PartNumberMarker) {
 			return parts, nil
 		}
-		req.PartNumberMarker = &next
+		if err := turning.turn(out.NextPartNumberMarker, len(out.Parts)); err != nil {
+			return nil, err
+		}
+		req.PartNumberMarker = out.NextPartNumberMarker
 	}
 }
 
