@@ -5,7 +5,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GOBUILD  = CGO_ENABLED=0 go build -trimpath
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install man demo test test-long test-cron minio peers lint vet bench clean
+.PHONY: build install man demo test test-long test-load test-cron minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -43,6 +43,11 @@ test:
 test-long:
 	go test -tags long -p 1 -timeout 40m -count=1 -parallel 8 -run 'Long' ./cmd/... ./transfer/... ./bench/...
 
+# A million files to the last one, through two kills, and what follows: a quarter of
+# an hour of an idle machine.
+test-load:
+	go test -tags load -timeout 90m -count=1 -v -run TestLoad ./bench
+
 # A crontab line every minute for ten minutes, by cron itself: as root, with
 # Debian's package cron. It is idle most of the time and touches no crontab of
 # this machine.
@@ -75,7 +80,7 @@ bench: build
 	go run ./bench
 
 vet:
-	go vet -tags long,cron,man ./...
+	go vet -tags long,cron,load,man ./...
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
 	$(SANDBOX) go vet ./...
