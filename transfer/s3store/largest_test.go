@@ -1,6 +1,7 @@
 package s3store
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -42,6 +43,7 @@ func (r *rig) sentBefore(t *testing.T, key string, size int64) (in transfer.PutI
 // completing answers CompleteMultipartUpload alone, and keeps what it was asked.
 type completing struct {
 	refuse string // by this code; "" for not at all
+	lists  int    // the status by which ListParts is refused; 0 is 501
 	asked  []completed
 	sums   []string
 }
@@ -56,7 +58,7 @@ type completed struct {
 func (c *completing) Do(req *http.Request) (*http.Response, error) {
 	switch op := storetest.OpOf(req); op {
 	case opParts:
-		return refusal(req, 501, "NotImplemented"), nil
+		return refusal(req, cmp.Or(c.lists, http.StatusNotImplemented), "NotImplemented"), nil
 	case opComplete:
 	default:
 		return nil, errors.New("a request that is not needed: " + op)
@@ -115,7 +117,7 @@ func TestFileThatNeedsMoreParts(t *testing.T) {
 	j := &storetest.Journal{}
 	in := r.in("k", nil, j)
 	in.Item.Stat.Size = 60 << 30
-	in.Body = zeros{}
+	in.Body = holes{}
 	if _, err := r.Put(t.Context(), in); !isCode(err, "EntityTooLarge") {
 		t.Error(err)
 	}
@@ -125,9 +127,9 @@ func TestFileThatNeedsMoreParts(t *testing.T) {
 	}
 }
 
-type zeros struct{}
+type holes struct{}
 
-func (zeros) ReadAt(p []byte, _ int64) (int, error) {
+func (holes) ReadAt(p []byte, _ int64) (int, error) {
 	clear(p)
 	return len(p), nil
 }
@@ -148,6 +150,19 @@ func TestStoreThatTakesLess(t *testing.T) {
 		up, open, _ := in.Journal.Upload("k")
 		if !open || up.ID != "before" || len(up.Parts) != parts {
 			t.Errorf("open: %v, %d parts of %d", open, len(up.Parts), parts)
+		}
+	}
+}
+
+// TestNoListPartsAtAll proves that a store which has no ListParts, and says so to the
+// first request of a run, is no reason to end it: the journal does.
+func TestNoListPartsAtAll(t *testing.T) {
+	for _, status := range []int{http.StatusNotImplemented, http.StatusMethodNotAllowed, http.StatusForbidden} {
+		s3 := &completing{lists: status}
+		r := newRig(func(o *Options) { o.HTTP = s3 })
+		in, parts := r.sentBefore(t, "k", 3*MinPartSize)
+		if _, err := r.Put(t.Context(), in); err != nil || len(s3.asked) != 1 || len(s3.asked[0].Parts) != parts {
+			t.Errorf("%d: %v, completed %d times", status, err, len(s3.asked))
 		}
 	}
 }
