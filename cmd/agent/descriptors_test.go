@@ -27,7 +27,7 @@ func newSinkRig(t *testing.T, latency time.Duration) (*rig, *sink.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Keep(1 << 20)
+	s.Keep(8 << 20)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		time.Sleep(latency)
 		s.ServeHTTP(w, req)
@@ -44,6 +44,24 @@ func newSinkRig(t *testing.T, latency time.Duration) (*rig, *sink.Server) {
 	r.env = append(cleanEnv(r.home, r.state), "AWS_ENDPOINT_URL="+server.URL, "AWS_REGION=eu-west-2",
 		"AWS_ACCESS_KEY_ID=AKIASINK", "AWS_SECRET_ACCESS_KEY=sink")
 	return r, s
+}
+
+// TestFewFilesAreEnough proves that what lanes and scans may have open together keeps
+// below the limit, whatever it is.
+func TestFewFilesAreEnough(t *testing.T) {
+	for limit := 32; limit < 2000; limit++ {
+		lanes := min(lanesFor(limit), s3store.MaxLanes)
+		if n := lanes*filesForLane + 2*readersFor(limit-lanes*filesForLane) + filesAnyway; n > limit {
+			t.Errorf("with a limit of %d there are %d lanes, and %d files open", limit, lanes, n)
+		}
+		reading := readingFor(limit)
+		if n := reading*filesForReading + readersFor(limit-reading*filesForReading) + filesAnyway; n > limit {
+			t.Errorf("with a limit of %d, %d files are verified at once, and %d open", limit, reading, n)
+		}
+	}
+	if n := readersFor(1024 - s3store.MaxLanes*filesForLane); n != 16 {
+		t.Errorf("where all lanes are to be had, %d directories are read at once", n)
+	}
 }
 
 // TestOpensNoMoreThanItsLanesNeed proves that where many files may be open, no more

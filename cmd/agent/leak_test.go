@@ -25,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"agent/bench/sink"
+	"agent/transfer/checksum"
 )
 
 // leaks looks at what this process has open before and after a command that it runs
@@ -157,7 +158,7 @@ func storedAll(l *leaks, _ string) error {
 	for o := range l.sink.Objects() {
 		name := strings.TrimPrefix(o.Key, "data/")
 		size, ok := leakTree[name]
-		if n++; !ok || !bytes.Equal(o.Body, noise(name, size)) {
+		if n++; !ok || o.Size != int64(size) || o.CRC64 != checksum.Sum64(noise(name, size)) {
 			return fmt.Errorf("%s is stored with %d bytes", o.Key, o.Size)
 		}
 	}
@@ -247,7 +248,7 @@ func leaveNothingOpen(t *testing.T, oneOf int) {
 		t.Run(c.name, func(t *testing.T) {
 			l.t = t
 			requests, lines := l.once(c, instant{})
-			if requests < 3 || lines < 2 {
+			if requests < 3 || lines < 1 {
 				t.Fatalf("%d requests, %d lines", requests, lines)
 			}
 			var all []instant

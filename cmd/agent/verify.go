@@ -175,7 +175,8 @@ func (v *verifying) choose(ctx context.Context, s std, args []string, d dest.Des
 	if !sources[0].Dir || v.take.only != nil {
 		v.o.noExtra = true // the listing also shows what begins like it, or what is in no list
 	}
-	scan := v.take.apply(transfer.ScanOptions{AllFiles: v.o.allFiles, NoFollowSymlinks: v.o.noFollow})
+	scan := v.take.apply(transfer.ScanOptions{AllFiles: v.o.allFiles, NoFollowSymlinks: v.o.noFollow,
+		Readers: readersFor(openFiles() - int(v.o.parallel)*filesForReading)})
 	v.claims = transfer.Claims(v.counted(transfer.Scan(ctx, sources, scan)))
 	return nil
 }
