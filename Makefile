@@ -11,6 +11,7 @@ SANDBOX  = cd bench/sandbox &&
 .PHONY: build install man demo test test-long test-cron test-stores minio peers lint vet bench clean
 .PHONY: build install man demo test test-long test-cron mutants minio peers lint vet bench clean
 .PHONY: build install man demo test test-long test-cron fuzz minio peers lint vet bench clean
+.PHONY: build install man demo test test-long test-load test-cron minio peers lint vet bench clean
 
 build: bin/agent bin/sandbox
 
@@ -54,6 +55,10 @@ KILLS ?= 2000
 SEED  ?= 0
 crash:
 	go test -tags long -timeout 60m -count=1 -parallel 8 -v -run 'TestLongCrash$$' ./cmd/agent -kills $(KILLS) -seed $(SEED)
+# A million files to the last one, through two kills, and what follows: a quarter of
+# an hour of an idle machine.
+test-load:
+	go test -tags load -timeout 90m -count=1 -v -run TestLoad ./bench
 
 # A crontab line every minute for ten minutes, by cron itself: as root, with
 # Debian's package cron. It is idle most of the time and touches no crontab of
@@ -124,7 +129,7 @@ bench: build
 	go run ./bench
 
 vet:
-	go vet -tags long,cron,man ./...
+	go vet -tags long,cron,load,man ./...
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
 	$(SANDBOX) go vet ./...

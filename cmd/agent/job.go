@@ -36,6 +36,7 @@ type session struct {
 	surplus    *transfer.Surplus // what --delete is about; nil without it
 	collector  collector
 	most       int          // lanes that there may be
+	readers    int          // of directories, likewise
 	unverified atomic.Int64 // objects whose answer carried no checksum
 }
 
@@ -298,7 +299,7 @@ func (s *session) maybeNothing() {
 }
 
 func (s *session) scanOptions() transfer.ScanOptions {
-	return s.take.apply(transfer.ScanOptions{AllFiles: s.o.allFiles, NoFollowSymlinks: s.o.noFollow, DirMarkers: s.o.dirMarkers})
+	return s.take.apply(transfer.ScanOptions{AllFiles: s.o.allFiles, NoFollowSymlinks: s.o.noFollow, DirMarkers: s.o.dirMarkers, Readers: s.readers})
 }
 
 func (s *session) contentTypes() func(string) string {

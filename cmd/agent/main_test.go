@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"agent/bench/platform"
 )
 
@@ -41,6 +43,13 @@ func buildAndRun(m *testing.M) int {
 	if err := leftBehind(built.tmp); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	if code == 0 {
+		// The log's library never ends the one goroutine that rotates its files.
+		if err := goleak.Find(goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return code
 }

@@ -30,7 +30,7 @@ const (
 // one or was begun so.
 func (s *Store) Put(ctx context.Context, in transfer.PutInput) (transfer.PutOutput, error) {
 	if in.Item.Stat.Size > MaxObject {
-		return transfer.PutOutput{}, &transfer.Error{Op: opPut, Key: in.Item.Key, Err: errTooLarge}
+		return transfer.PutOutput{}, &transfer.Error{Op: opPut, Key: in.Item.Key, Err: ErrTooLarge}
 	}
 	up, open, err := in.Journal.Upload(in.Item.Key)
 	if err != nil {
@@ -63,7 +63,8 @@ func cuttable(up *transfer.Upload) bool {
 	return up.PartSize > 0 && up.PartSize <= MaxPartSize && up.Stat.Size > 0 && (up.Stat.Size-1)/up.PartSize < MaxParts
 }
 
-var errTooLarge = errors.New("larger than S3 takes (48.8 TiB)")
+// ErrTooLarge is a file of more than MaxObject.
+var ErrTooLarge = errors.New("larger than S3 takes (48.8 TiB)")
 
 func localFault(key string, err error) error {
 	if !errors.Is(err, transfer.ErrLocal) {
