@@ -24,9 +24,7 @@ import (
 const program = "agent"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
@@ -46,7 +44,9 @@ type release struct {
 	cyclonedx string
 }
 
-func run(ctx context.Context, args []string) error {
+func run(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	r := &release{}
 	f := flag.NewFlagSet("release", flag.ContinueOnError)
 	var epoch string

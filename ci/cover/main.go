@@ -22,18 +22,18 @@ import (
 const dirVariable = "AGENT_COVER_DIR"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	out := flag.String("out", filepath.Join("bench", "out", "cover"), "where profiles and lists go")
 	reuse := flag.Bool("reuse", false, "run nothing: look at the profiles of the last run")
 	flag.Parse()
-	if err := run(ctx, *out, *reuse, flag.Args()); err != nil {
+	if err := run(*out, *reuse, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "cover:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out string, reuse bool, args []string) error {
+func run(out string, reuse bool, args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	out, err := filepath.Abs(out)
 	if err != nil {
 		return err
