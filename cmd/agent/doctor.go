@@ -151,7 +151,7 @@ type doctorReport struct {
 }
 
 func (d *doctor) report() doctorReport {
-	return doctorReport{Version: versionLine(), OK: d.findings() == 0, Findings: d.found}
+	return doctorReport{Version: thisEdition().String(), OK: d.findings() == 0, Findings: d.found}
 }
 
 // examine makes all checks, those of this machine first. Flags are settled

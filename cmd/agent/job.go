@@ -150,9 +150,9 @@ func (s *session) open(ctx context.Context) (err error) {
 	})
 	s.sink.Start(show.Start{
 		Job: s.job.ID, Command: s.command(), Sources: s.args, Destination: s.destination(),
-		Version: version, Resumed: s.db != nil && !s.db.New(),
+		Version: thisEdition().version, Resumed: s.db != nil && !s.db.New(),
 	})
-	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
+	s.log.Info("start", "version", thisEdition().version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
 		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel.String(), "part_size", s.o.partSize.String(),
 		"memory", s.o.memory.String(), "checksum", s.checksum.String(), "state", s.dir, "pid", os.Getpid(), "limit", s.o.limit.String())
 	s.sayInsecure()

@@ -54,6 +54,10 @@ func buildAndRun(m *testing.M) int {
 	return code
 }
 
+// coverVariable names the folder where the agents that tests start leave what they
+// ran of their code: see ci/cover.
+const coverVariable = "AGENT_COVER_DIR"
+
 func build(ctx context.Context, dir string) error {
 	built.tmp = filepath.Join(dir, "tmp")
 	if err := os.Mkdir(built.tmp, 0o700); err != nil {
@@ -67,7 +71,11 @@ func build(ctx context.Context, dir string) error {
 		return err
 	}
 	built.agent = filepath.Join(dir, "agent")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", built.agent, "./cmd/agent")
+	args := []string{"build", "-o", built.agent}
+	if os.Getenv(coverVariable) != "" {
+		args = append(args, "-cover", "-coverpkg=./...")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/agent")...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

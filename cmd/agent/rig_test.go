@@ -74,10 +74,14 @@ func newRig(t *testing.T, flags ...string) *rig {
 
 // cleanEnv is an environment without any AWS setting.
 func cleanEnv(home, state string) []string {
-	return []string{
+	env := []string{
 		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + built.tmp, "HOME=" + home,
 		"AGENT_STATE_DIR=" + state, "AWS_EC2_METADATA_DISABLED=true", "LC_ALL=C.UTF-8",
 	}
+	if dir := os.Getenv(coverVariable); dir != "" {
+		env = append(env, "GOCOVERDIR="+dir)
+	}
+	return env
 }
 
 // withToken puts a fresh token into the environment.

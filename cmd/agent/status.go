@@ -31,7 +31,7 @@ type status struct {
 
 // status is how the run ended, as far as it came.
 func (t *task) status(code int, err error) *status {
-	s := &status{Version: version, Command: t.command(), Sources: t.args}
+	s := &status{Version: thisEdition().version, Command: t.command(), Sources: t.args}
 	if s.Sources == nil {
 		s.Sources = []string{}
 	}
