@@ -11,14 +11,7 @@ GOBUILD  = CGO_ENABLED=0 go build -trimpath
 GOTEST  ?= go test
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build install man demo test test-long test-cron test-secrets minio peers lint vet vuln bench clean
-.PHONY: build install man demo test test-long test-cron crash minio peers lint vet bench clean
-.PHONY: build install man demo test test-long test-cron minio toxiproxy soak peers lint vet bench clean
-.PHONY: build install man demo test test-long test-cron test-stores minio peers lint vet bench clean
-.PHONY: build install man demo test test-long test-cron mutants minio peers lint vet bench clean
-.PHONY: build install man demo test test-long test-cron fuzz minio peers lint vet bench clean
-.PHONY: build install man demo test test-long test-load test-cron minio peers lint vet bench clean
-.PHONY: build agent edition install man release release-test demo test test-long test-cron minio peers tools gate cover lint vet bench clean
+.PHONY: build agent edition install man release release-test demo test test-long test-load test-stores test-cron test-secrets crash soak fuzz mutants minio toxiproxy peers tools gate cover lint vet vuln bench clean
 
 build: agent bin/sandbox
 
@@ -100,6 +93,7 @@ KILLS ?= 2000
 SEED  ?= 0
 crash:
 	go test -tags long -timeout 60m -count=1 -parallel 8 -v -run 'TestLongCrash$$' ./cmd/agent -kills $(KILLS) -seed $(SEED)
+
 # A million files to the last one, through two kills, and what follows: a quarter of
 # an hour of an idle machine.
 test-load:
@@ -123,10 +117,12 @@ test-stores:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CEPH) >/dev/null; }
 	PATH="$(CURDIR)/bin/stores:$(CURDIR)/bin/peers:$$PATH" STORES=all \
 	  go test -tags long -p 2 -timeout 60m -count=1 -parallel 8 -v -run LongStores ./bench/stores ./transfer/s3store ./cmd/agent
+
 # Breaks each promise of docs/guarantees.md on purpose and sees that its test fails;
 # the working tree stays as it is. It writes docs/mutants.md.
 mutants:
 	go run ./bench/mutants -write docs/mutants.md
+
 # Every fuzz target of both modules, one after the other: hours, where nothing is
 # given. make fuzz FUZZTIME=60s FUZZPROCS=1 FUZZ=s3store
 FUZZTIME  ?= 10m
@@ -149,7 +145,6 @@ toxiproxy:
 # Faults of all kinds at once, and kills between, one random job after the other:
 # docs/faults.md. A failure prints how to play it again.
 SOAK = 1h
-SEED = 1
 soak:
 	go test -race -timeout 0 -count=1 -v -run '^TestSoak$$' ./transfer/s3store -soak $(SOAK) -seed $(SEED)
 
@@ -184,8 +179,7 @@ gate:
 	go build -o bin/gate ./ci/gate
 
 vet:
-	go vet -tags long,cron,load,man ./...
-	go vet -tags long,cron,man,golden,release,upgrade ./...
+	go vet -tags long,cron,load,man,golden,release,upgrade ./...
 	GOOS=windows go vet ./...
 	GOOS=darwin go vet ./...
 	$(SANDBOX) go vet ./...
