@@ -59,14 +59,10 @@ func startMinIO(ctx context.Context, s *Store, o Options) error {
 	if err != nil {
 		return err
 	}
-	console, err := freePort()
-	if err != nil {
-		return err
-	}
 	s.Endpoint, s.Life, s.Least, s.Version = "http://"+at, max(o.Life, minioLeast), minioLeast, builtAs("minio")
 	s.token = s.assumeRole("arn:minio:iam:::role/any")
-	env := []string{"HOME=" + o.Dir, "MINIO_ROOT_USER=" + s.Root.ID, "MINIO_ROOT_PASSWORD=" + s.Root.Secret, "MINIO_UPDATE=off"}
-	return s.run(ctx, env, "minio", "server", "--quiet", "--address", at, "--console-address", console, filepath.Join(o.Dir, "disk"))
+	env := []string{"HOME=" + o.Dir, "MINIO_ROOT_USER=" + s.Root.ID, "MINIO_ROOT_PASSWORD=" + s.Root.Secret, "MINIO_UPDATE=off", "MINIO_BROWSER=off"}
+	return s.run(ctx, env, "minio", "server", "--quiet", "--address", at, filepath.Join(o.Dir, "disk"))
 }
 
 // startRclone serves a folder. It looks at the signature and at no token.

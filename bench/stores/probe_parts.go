@@ -67,6 +67,21 @@ var partRows = []Row{
 		}
 		return etagKind(strings.Trim(p.get(ctx, "o", map[string]string{"Range": "bytes=0-0"}).header.Get("Etag"), `"`))
 	}},
+	{Name: "CRC64NVME of such an object, by HEAD", probe: func(ctx context.Context, p *prober) string {
+		if a := p.twoParts(ctx, "o").complete(ctx, nil); !a.ok() {
+			return a.String()
+		}
+		a := p.ask(ctx, question{method: http.MethodHead, key: p.at + "o", header: map[string]string{"X-Amz-Checksum-Mode": "ENABLED"}})
+		switch sum := a.header.Get(crc64); {
+		case !a.ok():
+			return a.String()
+		case sum == "":
+			return "none"
+		case sum == whole64:
+			return "right"
+		}
+		return "**false**"
+	}},
 	{Name: "HEAD of one part", probe: func(ctx context.Context, p *prober) string {
 		if a := p.twoParts(ctx, "o").complete(ctx, nil); !a.ok() {
 			return a.String()

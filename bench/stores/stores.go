@@ -8,7 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +33,7 @@ type Maker struct {
 	Name     string
 	Column   string   // of the table that its behaviour is written down in
 	Programs []string // that have to be on PATH
+	Lies     string   // what it answers that is not true; "" where nothing is known
 	presence presence
 	start    func(ctx context.Context, s *Store, o Options) error
 }
@@ -44,7 +48,8 @@ var Makers = []Maker{
 	{Name: "MinIO", Column: "MinIO", Programs: []string{"minio"}, presence: everywhere, start: startMinIO},
 	{Name: "Ceph", Column: "Ceph RGW", Programs: []string{"radosgw", "radosgw-admin", "ceph", "ceph-mon", "ceph-osd", "monmaptool"}, presence: everywhere, start: startCeph},
 	{Name: "rclone", Column: "rclone serve s3", Programs: []string{"rclone"}, presence: installed, start: startRclone},
-	{Name: "moto", Column: "moto", Programs: []string{"moto_server"}, start: startMoto},
+	{Name: "moto", Column: "moto", Programs: []string{"moto_server"},
+		Lies: "it names a false CRC64NVME for objects made of parts", start: startMoto},
 }
 
 // Missing names a program that the maker needs and that is not on PATH; "" when
@@ -118,13 +123,22 @@ func (m Maker) Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Life == 0 {
 		o.Life = time.Hour
 	}
-	s := &Store{Name: m.Name, Life: o.Life, Region: "us-east-1", Root: Keys{ID: "shopkeeper", Secret: "shopkeeper-secret"}}
-	if err := s.open(ctx, m, o); err != nil {
-		err = fmt.Errorf("start %s: %w\n%s", m.Name, err, s.Said())
+	var failed error
+	for try := range 3 { // a port that was free may be taken before a server listens there
+		s := &Store{Name: m.Name, Life: o.Life, Region: "us-east-1", Root: Keys{ID: "shopkeeper", Secret: "shopkeeper-secret"}}
+		this := o
+		this.Dir = filepath.Join(o.Dir, strconv.Itoa(try))
+		err := os.Mkdir(this.Dir, 0o700)
+		if err == nil {
+			err = s.open(ctx, m, this)
+		}
+		if err == nil {
+			return s, nil
+		}
+		failed = errors.Join(failed, fmt.Errorf("start %s: %w\n%s", m.Name, err, s.Said()))
 		s.Stop()
-		return nil, err
 	}
-	return s, nil
+	return nil, failed
 }
 
 func (s *Store) open(ctx context.Context, m Maker, o Options) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"agent/bench/platform"
 	"agent/bench/stores"
 )
 
@@ -46,7 +47,7 @@ func openShop(t *testing.T, name string) *shop {
 func storeRig(t *testing.T, s *stores.Store, name string) *rig {
 	t.Helper()
 	r := &rig{
-		t: t, log: s, root: s.WitnessKey(), bucket: stores.Bucket, home: t.TempDir(), state: t.TempDir(),
+		t: t, log: later(t, s), root: s.WitnessKey(), bucket: stores.Bucket, home: t.TempDir(), state: t.TempDir(),
 		dest: stores.Workspace + "/" + name, prefix: stores.Workspace + "/" + name + "/",
 	}
 	var err error
@@ -58,6 +59,30 @@ func storeRig(t *testing.T, s *stores.Store, name string) *rig {
 		r.env = append(r.env, "AWS_CA_BUNDLE="+s.CA)
 	}
 	return r
+}
+
+// laterLog is a log from some request on: that of the tests before is theirs.
+type laterLog struct {
+	requestLog
+	from int
+}
+
+func later(t *testing.T, l requestLog) requestLog {
+	t.Helper()
+	all, err := l.Requests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return laterLog{l, len(all)}
+}
+
+// Requests implements requestLog.
+func (l laterLog) Requests() ([]platform.Request, error) {
+	all, err := l.requestLog.Requests()
+	if err != nil {
+		return nil, err
+	}
+	return all[l.from:], nil
 }
 
 // withKeys puts a new token of the store into the environment.

@@ -85,7 +85,8 @@ type Store struct {
 	sum    atomic.Uint32 // the transfer.Checksum in use, stepped down where refused
 	proven atomic.Bool   // the store has taken a checksum: later refusals are about something else
 
-	verifies atomic.Bool // an answer has named the checksum that was sent: the store compares it
+	verifies     atomic.Bool // an answer has named the checksum that was sent: the store compares it
+	partVerifies atomic.Bool // likewise of a part: some stores compare those of whole objects alone
 
 	noTrailers  atomic.Bool // a checksum behind the bytes was refused, or not looked at
 	noListParts atomic.Bool // the role may not, so it is not asked again

@@ -280,6 +280,7 @@ func (c *partClient) putPart(ctx context.Context, num int32, p *slice) (etag str
 		etag = *out.ETag
 		if verified {
 			c.s.verifies.Store(true)
+			c.s.partVerifies.Store(true)
 		}
 		return nil
 	})
