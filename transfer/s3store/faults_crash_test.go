@@ -3,17 +3,23 @@ package s3store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"agent/transfer"
 )
 
 // errDead is what everything of a process ends with that is no more.
 var errDead = errors.New("this process is dead")
 
-// diskErrors are what a disk answers.
-var diskErrors = map[string]error{"ENOSPC": syscall.ENOSPC, "EIO": syscall.EIO}
+// diskErrors are what a journal answers whose disk fails so.
+var diskErrors = map[string]error{
+	"ENOSPC": fmt.Errorf("%w: journal: %w", transfer.ErrLocal, syscall.ENOSPC),
+	"EIO":    fmt.Errorf("%w: journal: %w", transfer.ErrLocal, syscall.EIO),
+}
 
 // call is one of the journal's: its number from 1, and whether it was made
 // already.
