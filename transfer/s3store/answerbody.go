@@ -19,7 +19,7 @@ const (
 	slowStall = 10 * time.Minute
 )
 
-var errStalled = errors.New("no byte of the answer came in time")
+var errStalled = errors.New("no byte came for a while")
 
 // heard is an HTTP client whose answers count only if they can be S3's, and whose
 // bodies end when nothing more of them comes.
