@@ -295,7 +295,7 @@ func TestInspectingProxy(t *testing.T) {
 	}
 
 	direct := slices.Clip(r.env)
-	r.env = append(direct, "AWS_CA_BUNDLE="+ca.file)
+	r.env = slices.Concat(direct, []string{"AWS_CA_BUNDLE=" + ca.file})
 	r.login(base)
 	r.upload(0, "--credentials", "platform", "--part-size", "5MiB", dir)
 	r.holds(files)
@@ -304,9 +304,9 @@ func TestInspectingProxy(t *testing.T) {
 	if err := os.WriteFile(config, []byte("[default]\nca_bundle = "+ca.file+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.env = append(direct, "AWS_CONFIG_FILE="+config)
+	r.env = slices.Concat(direct, []string{"AWS_CONFIG_FILE=" + config})
 	r.upload(0, "--credentials", "platform", "--restart", dir)
-	r.env = append(direct, "AWS_CA_BUNDLE="+key)
+	r.env = slices.Concat(direct, []string{"AWS_CA_BUNDLE=" + key})
 	if e := r.upload(2, dir); !strings.Contains(e.err, "no certificate in PEM form") {
 		t.Errorf("%s", e.err)
 	}

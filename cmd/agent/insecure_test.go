@@ -130,12 +130,12 @@ func TestInsecureIsForTheStoreAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := slices.Clip(r.env)
-	trusting := append(plain, "AWS_CA_BUNDLE="+file)
+	trusting := slices.Concat(plain, []string{"AWS_CA_BUNDLE=" + file})
 	r.env = trusting
 	r.login(address + api.Path)
 	trusting = r.env
 	before := asked.Load()
-	r.env = append(plain, "AGENT_PLATFORM="+address+api.Path)
+	r.env = slices.Concat(plain, []string{"AGENT_PLATFORM=" + address + api.Path})
 	dir := tree{}.with("f", 1).write(t)
 	e := r.upload(4, "--insecure", "--credentials", "platform", "--wait-credentials", "1s", dir)
 	if asked.Load() != before || before == 0 || !strings.Contains(e.err, "certificate") {

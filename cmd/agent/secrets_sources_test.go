@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,7 +118,7 @@ func (s *sowing) issuer() {
 // next is a destination of its own.
 func (s *sowing) next() string {
 	s.n++
-	return fmt.Sprintf("%s/%d", s.rig.dest, s.n)
+	return fmt.Sprintf("%s/%d", s.dest, s.n)
 }
 
 // must runs an agent that has to end with code.
@@ -189,7 +190,7 @@ func (s *sowing) sources(given []string, watch *onlooker) {
 			}
 		}
 		s.must(0, append(append([]string{"upload", "-vv", "--json"}, flags...), s.dir, s.next())...)
-		s.must(0, append(append([]string{"creds", "show", "--json"}, flags...), s.rig.dest)...)
+		s.must(0, append(append([]string{"creds", "show", "--json"}, flags...), s.dest)...)
 		s.env = before
 	}
 	p := s.start("upload", "-vv", "--credentials", "process", "--credential-process", s.path("process"), s.dir, s.next())
@@ -238,10 +239,10 @@ func (s *sowing) proxies() {
 	before := s.env
 	for password, code := range map[string]int{proxyPassword: 0, wrong: 7} {
 		u := url.URL{Scheme: "http", Host: proxy, User: url.UserPassword("user", password)}
-		s.env = append(before, "HTTP_PROXY="+u.String(), "NO_PROXY=127.0.0.1", "AWS_ENDPOINT_URL=http://store.example")
+		s.env = slices.Concat(before, []string{"HTTP_PROXY=" + u.String(), "NO_PROXY=127.0.0.1", "AWS_ENDPOINT_URL=http://store.example"})
 		s.must(code, "upload", "-vv", "--credentials", "platform", s.dir, s.next())
-		s.must(code, "ls", "--json", s.rig.dest)
-		s.run("doctor", "--json", s.rig.dest)
+		s.must(code, "ls", "--json", s.dest)
+		s.run("doctor", "--json", s.dest)
 	}
 	s.env = before
 }

@@ -35,7 +35,7 @@ func (r *rig) watchProcesses() *onlooker {
 		cmdlines: map[string]bool{}, environs: map[string]bool{},
 	}
 	o.wg.Go(func() {
-		for tick := time.NewTicker(5 * time.Millisecond); ; {
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
 			o.look()
 			select {
 			case <-o.quit:
