@@ -25,7 +25,7 @@ import (
 )
 
 // TestRelease makes the release twice, in copies of the sources that lie in other
-// places, hours apart by the clocks of their files, under another umask, home and
+// places, one after the other, under another umask, home and
 // time zone, and, for this system, with nothing kept from the first build; and looks
 // into what was made.
 func TestRelease(t *testing.T) {
