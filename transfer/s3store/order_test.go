@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"agent/journal"
@@ -139,4 +140,17 @@ func TestChecksumsGoWithEveryRequest(t *testing.T) {
 			t.Errorf("%s went with %q, want %q", op, got[op], want)
 		}
 	}
+}
+
+// TestLostCompleteIsSettled proves that a lost answer to Complete, behind which
+// the store knows the upload no more, is settled by the object and sends nothing.
+func TestLostCompleteIsSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		r.faults.On(1, storetest.Op(opComplete), storetest.Reset(true))
+		out := r.mustPut(t, "k", big())
+		if n := r.s3.count(opPart); n != 3 || !out.Verified {
+			t.Errorf("%d parts were sent; %+v", n, out)
+		}
+	})
 }
