@@ -111,7 +111,8 @@ func readResults(path string) (result, error) {
 func (r result) lacks(n need) string {
 	found := false
 	for id, became := range r {
-		if n.pkg != "" && id[0] != n.pkg || id[1] != n.test && !(n.prefix && strings.HasPrefix(id[1], n.test)) {
+		named := id[1] == n.test || n.prefix && strings.HasPrefix(id[1], n.test)
+		if !named || n.pkg != "" && id[0] != n.pkg {
 			continue
 		}
 		switch {
