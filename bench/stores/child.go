@@ -5,9 +5,11 @@ import (
 	"context"
 	"debug/buildinfo"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 )
 
@@ -58,14 +60,19 @@ func do(ctx context.Context, env []string, name string, args ...string) error {
 	return nil
 }
 
-// freePort is an address where nobody listens.
+// freePort is an address where nobody listens, below the ports that the system
+// gives to whoever asks for any: some servers take seconds until they listen.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
-	if err != nil {
-		return "", err
+	var failed error
+	for range 100 {
+		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(20_000))) //nolint:gosec // no secret hangs on it
+		l, err := net.Listen("tcp", at)                                             //nolint:noctx // it is closed at once
+		if err == nil {
+			return at, l.Close()
+		}
+		failed = err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", failed
 }
 
 // builtAs is the module's version of a Go program on PATH.

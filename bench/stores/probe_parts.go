@@ -30,23 +30,23 @@ var partRows = []Row{
 		return refused(p.trailed(ctx, question{method: http.MethodPut, key: u.key, query: u.query(1)}, other))
 	}},
 	{Name: "Complete names the CRC64NVME of the whole", probe: func(ctx context.Context, p *prober) string {
-		a := p.twoParts(ctx, "o").complete(ctx, nil)
+		a := p.twoParts(ctx).complete(ctx, nil)
 		return yes(a, strings.Contains(string(a.body), whole64) || a.header.Get(crc64) == whole64)
 	}},
 	{Name: "Complete with a wrong CRC64NVME of the whole", probe: func(ctx context.Context, p *prober) string {
-		return refused(p.twoParts(ctx, "o").complete(ctx, map[string]string{crc64: sum64(other)[crc64]}))
+		return refused(p.twoParts(ctx).complete(ctx, map[string]string{crc64: sum64(other)[crc64]}))
 	}},
 	{Name: "Complete with a wrong size", probe: func(ctx context.Context, p *prober) string {
-		return refused(p.twoParts(ctx, "o").complete(ctx, map[string]string{"X-Amz-Mp-Object-Size": "1"}))
+		return refused(p.twoParts(ctx).complete(ctx, map[string]string{"X-Amz-Mp-Object-Size": "1"}))
 	}},
 	{Name: "Complete without the parts' checksums", probe: func(ctx context.Context, p *prober) string {
-		u := p.twoParts(ctx, "o")
+		u := p.twoParts(ctx)
 		u.bare = true
 		a := u.complete(ctx, nil)
 		return yes(a, true)
 	}},
 	{Name: "Complete twice", probe: func(ctx context.Context, p *prober) string {
-		u := p.twoParts(ctx, "o")
+		u := p.twoParts(ctx)
 		if a := u.complete(ctx, nil); !a.ok() {
 			return "once: " + a.String()
 		}
@@ -54,21 +54,21 @@ var partRows = []Row{
 		return yes(a, true)
 	}},
 	{Name: "a part of an upload that is complete", probe: func(ctx context.Context, p *prober) string {
-		u := p.twoParts(ctx, "o")
+		u := p.twoParts(ctx)
 		if a := u.complete(ctx, nil); !a.ok() {
 			return a.String()
 		}
 		return refused(u.part(ctx, 2, last, last))
 	}},
 	{Name: "ETag of an object made of parts", probe: func(ctx context.Context, p *prober) string {
-		a := p.twoParts(ctx, "o").complete(ctx, nil)
+		a := p.twoParts(ctx).complete(ctx, nil)
 		if !a.ok() {
 			return a.String()
 		}
 		return etagKind(strings.Trim(p.get(ctx, "o", map[string]string{"Range": "bytes=0-0"}).header.Get("Etag"), `"`))
 	}},
 	{Name: "CRC64NVME of such an object, by HEAD", probe: func(ctx context.Context, p *prober) string {
-		if a := p.twoParts(ctx, "o").complete(ctx, nil); !a.ok() {
+		if a := p.twoParts(ctx).complete(ctx, nil); !a.ok() {
 			return a.String()
 		}
 		a := p.ask(ctx, question{method: http.MethodHead, key: p.at + "o", header: map[string]string{"X-Amz-Checksum-Mode": "ENABLED"}})
@@ -83,14 +83,14 @@ var partRows = []Row{
 		return "**false**"
 	}},
 	{Name: "HEAD of one part", probe: func(ctx context.Context, p *prober) string {
-		if a := p.twoParts(ctx, "o").complete(ctx, nil); !a.ok() {
+		if a := p.twoParts(ctx).complete(ctx, nil); !a.ok() {
 			return a.String()
 		}
 		a := p.ask(ctx, question{method: http.MethodHead, key: p.at + "o", query: "partNumber=1"})
 		return yes(a, a.header.Get("Content-Length") == strconv.Itoa(len(first)))
 	}},
 	{Name: "ListParts", probe: func(ctx context.Context, p *prober) string {
-		u := p.twoParts(ctx, "o")
+		u := p.twoParts(ctx)
 		a := p.ask(ctx, question{method: http.MethodGet, key: u.key, query: "uploadId=" + url.QueryEscape(u.id)})
 		switch all := string(a.body); {
 		case !a.ok():
@@ -180,8 +180,8 @@ func (u *upload) part(ctx context.Context, num int, body, summed []byte) answer 
 }
 
 // twoParts are sent; what is left is to complete them.
-func (p *prober) twoParts(ctx context.Context, name string) *upload {
-	u := p.begin(ctx, name)
+func (p *prober) twoParts(ctx context.Context) *upload {
+	u := p.begin(ctx, "o")
 	for i, b := range [][]byte{first, last} {
 		a := u.part(ctx, i+1, b, b)
 		if !a.ok() && p.err == nil {

@@ -152,6 +152,10 @@ func (s *Store) open(ctx context.Context, m Maker, o Options) error {
 	if err := s.makeBucket(ctx); err != nil {
 		return err
 	}
+	// MinIO makes buckets before it issues tokens.
+	if err := s.await(ctx, func() error { _, err := s.Token(ctx); return err }); err != nil {
+		return err
+	}
 	if !o.Watched {
 		return nil
 	}
@@ -185,13 +189,13 @@ func (s *Store) await(ctx context.Context, try func() error) error {
 	defer tick.Stop()
 	for {
 		err := try()
-		if err == nil {
-			return nil
-		}
 		for _, c := range s.children {
-			if c.ended() {
+			if c.ended() { // if it works even so, somebody else listens there
 				return fmt.Errorf("%s has ended", c.cmd.Args[0])
 			}
+		}
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-tick.C:

@@ -36,21 +36,15 @@ func TestPageIsWhole(t *testing.T) {
 	if err != nil || again != text {
 		t.Errorf("the table is not what the probe writes (%v):\n%s", err, table)
 	}
-	written := 0
 	for _, c := range table.Columns {
 		if table.Versions[c] == "" {
-			t.Logf("nothing about %s yet: see 'make test-stores UPDATE=1'", c)
-			continue
+			t.Errorf("%s has no version", c)
 		}
-		written++
 		for _, r := range Rows() {
 			if table.Cells[c][r.Name] == "" {
 				t.Errorf("%s: nothing about %q", c, r.Name)
 			}
 		}
-	}
-	if written < 5 {
-		t.Errorf("only %d of %d columns are written", written, len(table.Columns))
 	}
 }
 
