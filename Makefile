@@ -50,7 +50,7 @@ test-cron:
 	go test -tags cron -timeout 20m -count=1 -v -run TestCronDaemon ./cmd/agent
 
 # Breaks each promise of docs/guarantees.md on purpose and sees that its test fails;
-# the working tree stays as it is. It writes docs/mutants.md.
+# the working tree stays as it is. It writes docs/mutants.md. About 25 minutes.
 mutants:
 	go run ./bench/mutants -write docs/mutants.md
 
