@@ -232,6 +232,7 @@ func TestJudge(t *testing.T) {
 		"as it should":   {fail, false, outcome{true, "part 3 was sent again"}},
 		"survived":       {"--- PASS: TestX (0.00s)\nPASS\n", true, outcome{false, "SURVIVED: the test passes"}},
 		"another reason": {"    x_test.go:7: no disk\n--- FAIL: TestX (0.00s)\n", false, outcome{false, `it fails for another reason than "sent again": no disk`}},
+		"its name":       {"=== RUN   TestX/sent again\n    x_test.go:7: no disk\n--- FAIL: TestX (0.00s)\n", false, outcome{false, `it fails for another reason than "sent again": no disk`}},
 		"panic":          {fail + "panic: nil map\n", false, outcome{false, "panic: nil map"}},
 		"timeout":        {"panic: test timed out after 5m0s\n", false, outcome{false, "panic: test timed out after 5m0s"}},
 		"no build":       {"# agent\nx.go:1: undefined\nFAIL\tagent [build failed]\n", false, outcome{false, "it does not build"}},

@@ -108,6 +108,7 @@ func (r *runner) run(ctx context.Context, m *mutant) (outcome, string, error) {
 
 var (
 	panicked = regexp.MustCompile(`(?m)^\s*(panic: .*|fatal error: .*)`)
+	heading  = regexp.MustCompile(`^\s*(===|---) `)
 	asserted = regexp.MustCompile(`^\s+\S+\.go:\d+: (.*)`)
 )
 
@@ -129,6 +130,9 @@ func judge(m *mutant, out string, passed bool) outcome {
 	}
 	said := "without a word"
 	for line := range strings.Lines(out) {
+		if heading.MatchString(line) {
+			continue // it names the test, and says nothing of it
+		}
 		if !strings.Contains(line, m.Says) {
 			if a := asserted.FindStringSubmatch(line); a != nil {
 				said = a[1]
