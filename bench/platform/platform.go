@@ -240,7 +240,7 @@ func (s *Sandbox) RequestsFrom(offset int64) (all []Request, end int64, _ error)
 	if err != nil {
 		return nil, offset, err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	b, err := io.ReadAll(io.NewSectionReader(f, offset, math.MaxInt64-offset))
 	if err != nil {
 		return nil, offset, err

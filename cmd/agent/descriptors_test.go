@@ -37,7 +37,7 @@ func newSinkRig(t *testing.T, latency time.Duration) (*rig, *sink.Server) {
 		_ = s.Close()
 	})
 	dir := t.TempDir()
-	r := &rig{t: t, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"), dest: "s3://bench/ws/data/", prefix: "ws/data/"}
+	r := &rig{t: t, secrets: &secrets{}, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"), dest: "s3://bench/ws/data/", prefix: "ws/data/"}
 	if err := os.MkdirAll(r.home, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ type hostile struct {
 func newHostile(t *testing.T, refuse bool) *hostile {
 	t.Helper()
 	dir := t.TempDir()
-	h := &hostile{refuse: refuse, rig: &rig{t: t, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"), dest: "ws/data"}}
+	h := &hostile{refuse: refuse, rig: &rig{t: t, secrets: &secrets{}, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"), dest: "ws/data"}}
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	if err := os.MkdirAll(h.home, 0o700); err != nil {

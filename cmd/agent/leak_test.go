@@ -33,7 +33,6 @@ import (
 type leaks struct {
 	t    *testing.T
 	sink *sink.Server
-	url  string
 
 	mu     sync.Mutex
 	at     instant

@@ -34,7 +34,7 @@ type rig struct {
 	env     []string // of every agent it runs
 	dest    string   // where uploads go: workspace/path
 	prefix  string   // of their keys
-	secrets secrets  // that it has given to agents; each test ends by looking for them
+	secrets *secrets // that it has given to agents; each test ends by looking for them
 }
 
 // requestLog is what a server was asked.
@@ -52,7 +52,8 @@ func newRig(t *testing.T, flags ...string) *rig {
 	}
 	t.Cleanup(func() { _ = sb.Kill() })
 	r := &rig{
-		t: t, sb: sb, log: sb, root: sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"], bucket: sb.Bucket(), home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
+		secrets: &secrets{},
+		t:       t, sb: sb, log: sb, root: sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"], bucket: sb.Bucket(), home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
 		dest: sb.Workspace() + "/data", prefix: sb.Workspace() + "/data/",
 	}
 	if r.witness, err = sb.Witness(); err != nil {

@@ -148,7 +148,7 @@ func TestSecretsOfEverySource(t *testing.T) {
 	s.commands()
 	s.background(watch)
 	s.crash()
-	watch.check(t, &s.secrets, []string{value(given, "AWS_SECRET_ACCESS_KEY"), value(given, "AWS_SESSION_TOKEN"),
+	watch.check(t, s.secrets, []string{value(given, "AWS_SECRET_ACCESS_KEY"), value(given, "AWS_SESSION_TOKEN"),
 		proxyPassword, url.UserPassword("user", proxyPassword).String()})
 	if err := s.secrets.walk(s.home, []string{"planted"}); err != nil {
 		t.Error(err)

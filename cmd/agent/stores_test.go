@@ -47,7 +47,8 @@ func openShop(t *testing.T, name string) *shop {
 func storeRig(t *testing.T, s *stores.Store, name string) *rig {
 	t.Helper()
 	r := &rig{
-		t: t, log: later(t, s), root: s.WitnessKey(), bucket: stores.Bucket, home: t.TempDir(), state: t.TempDir(),
+		secrets: &secrets{},
+		t:       t, log: later(t, s), root: s.WitnessKey(), bucket: stores.Bucket, home: t.TempDir(), state: t.TempDir(),
 		dest: stores.Workspace + "/" + name, prefix: stores.Workspace + "/" + name + "/",
 	}
 	var err error

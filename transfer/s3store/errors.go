@@ -119,7 +119,7 @@ const (
 	longestMessage = 500
 )
 
-// ErrorCode, HTTPStatusCode and ServiceRequestID are for whoever only knows that
+// ErrorCode is, like HTTPStatusCode and ServiceRequestID, for whoever only knows that
 // errors may have such things.
 func (f *Fault) ErrorCode() string { return f.Code }
 
