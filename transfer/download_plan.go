@@ -182,6 +182,9 @@ func (s *Step) decideFetch(known *recordCursor, o *DownloadOptions) error {
 	was := StatOf(fi)
 	f.Was, f.Ours = &was, recorded && fi.Mode().IsRegular() && was == rec.Stat
 	f.compare(s, rec, fi, o.Compare)
+	if s.Action == Skip && !recorded && o.Compare != BySize && !o.Since.IsZero() && was.CTime > o.Since.UnixNano() {
+		s.Action, s.Reason = Check, "a run ended while it was fetched"
+	}
 	if s.Action == Get && !f.Ours {
 		s.apply(o.Existing)
 	}

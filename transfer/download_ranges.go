@@ -48,7 +48,7 @@ func (g *getting) begin() (Upload, error) {
 	name := g.step.Fetch.Name
 	up, open, err := g.journal.Upload(name)
 	if err != nil {
-		return up, g.local("journal", errors.Join(ErrLocal, err))
+		return up, g.journalFault(err)
 	}
 	if open && sameETag(up.ID, g.obj.ETag) && up.Stat.Size == g.obj.Size && up.PartSize > 0 {
 		if g.file, err = g.o.Target.reopen(g.part); err == nil {
@@ -69,7 +69,7 @@ func (g *getting) begin() (Upload, error) {
 	up = Upload{Key: name, ID: g.obj.ETag, Stat: Stat{Size: g.obj.Size, MTime: g.obj.Modified.UnixNano()},
 		PartSize: g.partSize(), Begun: time.Now()}
 	if err := g.journal.Begin(up); err != nil {
-		return up, g.local("journal", errors.Join(ErrLocal, err))
+		return up, g.journalFault(err)
 	}
 	return up, nil
 }
@@ -126,7 +126,7 @@ func (g *getting) one(ctx context.Context, up Upload, i int, p *Part) error {
 	}
 	*p = Part{Number: int32(i + 1), Size: size, CRC64: out.CRC64} //nolint:gosec // at most maxRanges
 	if err := g.journal.Part(up.Key, up.ID, *p); err != nil {
-		return g.local("journal", errors.Join(ErrLocal, err))
+		return g.journalFault(err)
 	}
 	g.o.Event(Event{Kind: PartDone, Key: g.obj.Key, Bytes: size})
 	return nil

@@ -32,6 +32,7 @@ type fetching struct {
 	compare  transfer.Compare
 	names    *transfer.NameList
 	before   func() // is called before anything is deleted
+	since    time.Time
 }
 
 func newFetching(t *testing.T) *fetching {
@@ -47,7 +48,7 @@ func (f *fetching) run(t *testing.T, sources ...transfer.Remote) (transfer.Resul
 	defer target.Close()
 	f.failed, f.there, f.ignored, f.order, f.saved = map[string]error{}, map[string]string{}, map[string]string{}, nil, 0
 	events := make(chan transfer.Event, 10_000)
-	o := transfer.DownloadOptions{Target: target, Taken: f.taken, Existing: f.existing, Names: f.names, Straight: f.names != nil, PartSize: 1000, Parallel: 2,
+	o := transfer.DownloadOptions{Target: target, Taken: f.taken, Existing: f.existing, Names: f.names, Straight: f.names != nil, PartSize: 1000, Parallel: 2, Since: f.since,
 		RunOptions: transfer.RunOptions{Compare: f.compare, Event: func(e transfer.Event) { events <- e }}}
 	steps := transfer.PlanDownload(t.Context(), &f.store, sources, &f.journal, o)
 	res, err := transfer.Download(t.Context(), steps, &f.store, &f.journal, o)

@@ -65,9 +65,10 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 			s.proven.Store(true)
 		}
 		return res, nil
-	case isCode(err, "NoSuchUpload"):
+	case isCode(err, "NoSuchUpload"), notFound(err): // or a 404 of which the reason was lost on the way
 		return s.settle(ctx, in, up, sum64)
-	case isCode(err, "InvalidPart"), isCode(err, "InvalidPartOrder"), errors.Is(err, errBadAnswer), isCode(err, "BadDigest"):
+	case isCode(err, "InvalidPart"), isCode(err, "InvalidPartOrder"), errors.Is(err, errBadAnswer),
+		isCode(err, "BadDigest"), isCode(err, "XAmzContentChecksumMismatch"):
 		// What the store holds is not what we recorded.
 		return res, errors.Join(errStartOver, err)
 	}

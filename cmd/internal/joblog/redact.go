@@ -3,6 +3,8 @@ package joblog
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/url"
@@ -29,8 +31,9 @@ type Redactor struct {
 }
 
 // Redact registers a secret. It is found in the spellings that logs give it:
-// as it is, in a URL, quoted by Go, and in JSON. Shorter than 6 bytes it is
-// ignored.
+// as it is, in a URL, quoted by Go, and in JSON; and in those that a server
+// might: in hex and, also amid other text, in base64. Shorter than 6 bytes it
+// is ignored.
 func (r *Redactor) Redact(secret string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,6 +59,22 @@ func spellings(s string) []string {
 	out := []string{s, inURL, inPath, lowerHex(inURL), lowerHex(inPath), quoted[1 : len(quoted)-1]}
 	if j, err := json.Marshal(s); err == nil {
 		out = append(out, string(j[1:len(j)-1]))
+	}
+	hexed := hex.EncodeToString([]byte(s))
+	out = append(out, hexed, strings.ToUpper(hexed))
+	return append(out, inBase64(s)...)
+}
+
+// inBase64 is what base64 makes of s whatever stands around it: of each of three
+// offsets those characters that are made of s alone.
+func inBase64(s string) []string {
+	var out []string
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for before := range 3 {
+			text := enc.EncodeToString(append(make([]byte, before), s...))
+			first, last := (before*8+5)/6, (before+len(s))*8/6
+			out = append(out, text[first:last])
+		}
 	}
 	return out
 }
