@@ -185,10 +185,7 @@ func classify(f *Fault, answeredBefore bool) class {
 
 // unread says what is wrong with a good answer that can't be understood.
 func unread(err error) string {
-	switch {
-	case errors.Is(err, errStalled):
-		return errStalled.Error()
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return "the answer broke off: " + io.ErrUnexpectedEOF.Error()
 	}
 	return errNotS3.Error()

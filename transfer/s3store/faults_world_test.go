@@ -264,9 +264,14 @@ func (w *world) inspect(whole bool) {
 		if w.scene.down {
 			key = faultPrefix + rec.Key
 		}
-		if why := w.differs(key); why != "" {
+		switch why := w.differs(key); {
+		case rec.Doubtful(): // it says nothing of what is there
+			if whole {
+				w.wronged("at the end the journal doubts %s", rec.Key)
+			}
+		case why != "":
 			w.wronged("the journal has %s, and %s", rec.Key, why)
-		} else if body := faultFiles()[strings.TrimPrefix(key, faultPrefix)]; rec.CRC64 != checksum.Sum64(body) {
+		case rec.CRC64 != checksum.Sum64(faultFiles()[strings.TrimPrefix(key, faultPrefix)]):
 			w.wronged("the journal has another checksum of %s", rec.Key)
 		}
 	}

@@ -257,7 +257,7 @@ func FuzzAnswer(f *testing.F) {
 			resp := storetest.Response(req, status, "", "")
 			resp.Body = io.NopCloser(inBites{bytes.NewReader(text), max(piece%5000, 1)})
 			return resp, nil
-		})}
+		}), readStall}
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://s3.test/", nil)
 		resp, err := client.Do(req)
 		if err != nil {

@@ -124,7 +124,7 @@ func New(o Options) *Store {
 	s.lanes.bound(o.Most)
 	s.bufs.share, s.bufs.most = share(o.Memory, o.Parallel)
 	s.sum.Store(uint32(o.Checksum))
-	s.o.HTTP, s.o.SlowHTTP = dated{heard{bounded{o.HTTP}, readStall}, s}, dated{heard{bounded{o.SlowHTTP}, stall}, s}
+	s.o.HTTP, s.o.SlowHTTP = dated{bounded{o.HTTP, readStall}, s}, dated{bounded{o.SlowHTTP, stall}, s}
 	opts := s.clientOptions()
 	s.client, s.direct = s3.New(opts), newDirect(&s.o, opts)
 	return s

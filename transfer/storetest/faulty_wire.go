@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -79,26 +80,39 @@ func Stall(d time.Duration) Fault {
 		if bodiless(r, resp) {
 			return timeout.Answer(r, resp)
 		}
-		resp.Body = body{io.MultiReader(io.LimitReader(resp.Body, resp.ContentLength/2), silent{r, d}), resp.Body}
+		ctx, end := context.WithCancel(r.Context())
+		rest := silent{ctx, d}
+		resp.Body = body{io.MultiReader(io.LimitReader(resp.Body, resp.ContentLength/2), rest), ender{resp.Body, end}}
 		return resp, nil
 	}}
 }
 
-// silent brings nothing until its request ends, or the connection does after d.
+// silent brings nothing until ctx ends, or the connection does after d.
 type silent struct {
-	r *http.Request
-	d time.Duration
+	ctx context.Context
+	d   time.Duration
 }
 
 func (s silent) Read([]byte) (int, error) {
 	timer := time.NewTimer(10 * s.d)
 	defer timer.Stop()
 	select {
-	case <-s.r.Context().Done():
-		return 0, s.r.Context().Err()
+	case <-s.ctx.Done():
+		return 0, s.ctx.Err()
 	case <-timer.C:
 		return 0, timeoutError{}
 	}
+}
+
+// ender calls end when it is closed.
+type ender struct {
+	io.Closer
+	end func()
+}
+
+func (e ender) Close() error {
+	e.end()
+	return e.Closer.Close()
 }
 
 // Skewed refuses because the clocks differ by d, of which the answer's Date
