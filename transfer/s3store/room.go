@@ -3,10 +3,12 @@ package s3store
 import "time"
 
 const (
-	// partTime is how long a part should take. It bounds the bytes of the large
-	// requests under way, and is far below the life of any token: connections share
-	// a link unevenly, and some parts take twice as long.
+	// partTime is how long a part should take at most, far below the life of any
+	// token.
 	partTime = 24 * time.Second
+	// roomTime bounds the bytes of the large requests under way: connections share a
+	// link unevenly, and some parts take twice as long as others.
+	roomTime = 16 * time.Second
 	// crowdTime is that of those that go although there is no room for them: slow
 	// connections take longer, but no link gets slower by them.
 	crowdTime = 90 * time.Second
@@ -15,14 +17,14 @@ const (
 
 	// crowdBytes make a look at a slow link long enough: what a connection takes at
 	// once would be a great part of less.
-	crowdBytes = 2 << 20
+	crowdBytes = 6 << 20
 	// crowdMost is the longest wait from one try to the next. On a link that is full
 	// each makes parts take longer.
 	crowdMost = 8 * time.Minute
 )
 
 // room bounds how many bytes the large requests under way have together, so that
-// each ends in partTime. By that alone, slow connections would stay few however
+// they end in roomTime. By that alone, slow connections would stay few however
 // much the link can: few move little, and little makes room for few. So from time
 // to time a quarter more go than there is room for, one at least, and then twice as
 // many, as long as they bring more as connections do that are not in each other's
@@ -57,7 +59,7 @@ func (r *room) bytes() int64 {
 	if r.link == 0 {
 		return unknownRoom
 	}
-	return int64(r.link * partTime.Seconds())
+	return int64(r.link * roomTime.Seconds())
 }
 
 // took follows the link: at once where it proves to be faster, more slowly down,
@@ -98,7 +100,7 @@ func (r *room) judge(now time.Time, w window) {
 		return
 	case r.need > 0: // in vain
 		r.free, r.need, r.hope = r.before, 0, 0
-		r.wait = min(max(2*r.wait, partTime), crowdMost)
+		r.wait = min(max(2*r.wait, crowdTime), crowdMost)
 		r.next = now.Add(r.wait)
 		return
 	case r.free > 1 && rate < r.rate*(1-surprise):
