@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -80,7 +82,7 @@ func (c *crasher) sentIsStored() {
 		}
 		o, ok := stored[name]
 		if !ok || o.Size != rec.Stat.Size || strings.Trim(o.ETag, `"`) != strings.Trim(rec.ETag, `"`) {
-			c.t.Errorf("%q is marked done as %+v, and the store has %v, %+v", name, rec, ok, o)
+			c.t.Errorf("%q is marked done as %+v, and the store has %v, size %d, ETag %s; it was asked:\n%s", name, rec, ok, o.Size, o.ETag, c.asked(rec.Key))
 		}
 		c.sum.records++
 	}
@@ -91,6 +93,21 @@ func (c *crasher) sentIsStored() {
 		}
 		c.partsAreStored(&up)
 	}
+}
+
+// asked is what the platform's log has about a key in this round, for people.
+func (c *crasher) asked(key string) string {
+	log, _, err := c.r.sb.RequestsFrom(c.log)
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for _, q := range log {
+		if q.Key == key || strings.HasPrefix(q.Op, "Delete") || strings.HasPrefix(q.Op, "List") {
+			fmt.Fprintf(&b, "  %s by %s\n", describe(q), q.AccessKey)
+		}
+	}
+	return fmt.Sprintf("%s  now %s, restarts of the platform: %q\n", b.String(), time.Now().Format("05.000"), c.restarts)
 }
 
 func (c *crasher) records(db *journal.DB) (recs []transfer.Record) {

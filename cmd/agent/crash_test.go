@@ -85,7 +85,8 @@ type crasher struct {
 	was       tree // in the copy, before the command that runs
 	version   int
 
-	sum crashSum
+	restarts []string // of the platform: when
+	sum      crashSum
 }
 
 func newCrasher(t *testing.T, rnd *rand.Rand, kills *atomic.Int64) *crasher {
@@ -267,5 +268,6 @@ func (c *crasher) killPlatform() {
 	if err := c.r.sb.Restart(context.Background()); err != nil {
 		c.t.Fatal(err)
 	}
+	c.restarts = append(c.restarts, time.Now().Format("05.000"))
 	c.sum.platforms++
 }

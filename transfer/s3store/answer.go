@@ -92,9 +92,10 @@ func (b bounded) Do(req *http.Request) (*http.Response, error) {
 
 // isPage reports a good answer to a change that is a web page: a captive portal
 // says that to everything, and some give it an ETag. S3 answers changes with XML,
-// or without a body. What is read may well be a page.
+// or without a body, whatever type some stores give that. What is read may well be
+// a page.
 func isPage(req *http.Request, res *http.Response) bool {
-	if req.Method == http.MethodGet || req.Method == http.MethodHead || res.StatusCode >= 300 {
+	if req.Method == http.MethodGet || req.Method == http.MethodHead || res.StatusCode >= 300 || res.ContentLength == 0 {
 		return false
 	}
 	return strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") ||
