@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -48,24 +49,32 @@ func TestRescueWithoutRoom(t *testing.T) {
 	dir := filepath.Join(at, "a")
 	ok(t, os.Mkdir(dir, 0o700))
 	ok(t, os.WriteFile(filepath.Join(dir, fileName), file, 0o600))
-	filler := make([]byte, 1<<20)
-	f, err := os.Create(filepath.Join(at, "filler"))
-	ok(t, err)
-	for err == nil {
-		_, err = f.Write(filler)
-	}
-	ok(t, f.Close())
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Fatal(err)
-	}
-	_, err = Open(t.Context(), dir, testJob(), Options{})
+	filler := filepath.Join(at, "filler")
+	fill(t, filler)
+	_, err := Open(t.Context(), dir, testJob(), Options{})
 	if !errors.Is(err, ErrUnusable) || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("without room: %v", err)
 	}
 	onlyThe(t, dir, file)
-	ok(t, os.Remove(f.Name()))
+	ok(t, os.Remove(filler))
 	if found, dmg := survives(t, dir, Options{}); found == 0 || dmg == nil || dmg.Kept == 0 {
 		t.Errorf("with room: %d records, %+v", found, dmg)
+	}
+}
+
+// fill makes a file that takes all the room of its disk.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	ok(t, err)
+	for size := 1 << 20; size > 0; {
+		if _, err = f.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+	ok(t, f.Close())
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
 	}
 }
 
@@ -95,20 +104,30 @@ func onlyThe(t *testing.T, dir string, file []byte) {
 // TestTakeOverThatFails: an upload stays where it is known as long as it is not
 // durable elsewhere.
 func TestTakeOverThatFails(t *testing.T) {
-	for name, fail := range map[string]func(d *DB) (context.Context, error){
-		"the new journal is closed": func(d *DB) (context.Context, error) { return t.Context(), d.Close() },
-		"it was stopped": func(*DB) (context.Context, error) {
+	for name, fail := range map[string]func(t *testing.T, d *DB) context.Context{
+		"the new journal is closed": func(t *testing.T, d *DB) context.Context {
+			ok(t, d.Close())
+			return t.Context()
+		},
+		"it was stopped": func(t *testing.T, _ *DB) context.Context {
 			ctx, stop := context.WithCancel(t.Context())
 			stop()
-			return ctx, nil
+			return ctx
+		},
+		"there is no room for the new journal": func(t *testing.T, d *DB) context.Context {
+			fill(t, filepath.Join(filepath.Dir(d.dir), "filler"))
+			return t.Context()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := unpack(t, filepath.Join("1-c4c47bb", "unfinished"))
 			before := bytesOf(t, dir)
-			d := open(t, filepath.Join(filepath.Dir(dir), "b"), NewJob("upload", []string{"/moved"}, "https://s3.example", "bucket", "ws/run"))
-			ctx, err := fail(d)
-			ok(t, err)
+			to := filepath.Dir(dir)
+			if strings.Contains(name, "room") {
+				to = mountTmpfs(t, "1m")
+			}
+			d := open(t, filepath.Join(to, "b"), NewJob("upload", []string{"/moved"}, "https://s3.example", "bucket", "ws/run"))
+			ctx := fail(t, d)
 			took, err := TakeOver(ctx, d, filepath.Dir(dir))
 			if !errors.Is(err, transfer.ErrLocal) && !errors.Is(err, context.Canceled) {
 				t.Errorf("%+v, %v", took, err)

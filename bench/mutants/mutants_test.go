@@ -220,6 +220,33 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestPlace: what is Go is laid over the sources, and for anything else they are
+// copied, with the change; the working tree stays as it is.
+func TestPlace(t *testing.T) {
+	r := &runner{root: root(t), dir: t.TempDir()}
+	for file, old := range map[string]string{"Makefile": "install: agent", "bench/mutants/page.go": "package main"} {
+		before := readFile(t, file)
+		at, err := r.place(t.Context(), &mutant{Changes: []change{{File: file, Old: []string{old}, New: []string{"# " + old}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code := strings.HasSuffix(file, ".go"); code != (at.overlay != "") || code != (at.dir == r.root) {
+			t.Errorf("%s: %+v", file, at)
+		}
+		b, err := os.ReadFile(filepath.Join(at.dir, file))
+		want := strings.Replace(before, old, "# "+old, 1)
+		if at.overlay != "" {
+			want = before
+		}
+		if err != nil || string(b) != want || readFile(t, file) != before {
+			t.Errorf("%s: the copy has %d bytes, of %d: %v", file, len(b), len(want), err)
+		}
+		if _, err := os.Stat(filepath.Join(at.dir, "go.mod")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestJudge: only an assertion with the words that are expected counts.
 func TestJudge(t *testing.T) {
 	m := &mutant{Test: "TestX", Says: "sent again"}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,42 +34,95 @@ func newRunner(ctx context.Context, root, dir string) (*runner, error) {
 	return &runner{root: root, dir: dir, flags: strings.TrimSpace(string(out))}, nil
 }
 
-// overlay writes the mutant's files beside a list of them, as go build takes it.
-// The working tree stays as it is.
-func (r *runner) overlay(m *mutant) (string, error) {
+// place is where a mutant is shown to its test.
+type place struct {
+	dir     string // of the go command: the repository, or a copy of it
+	overlay string // as go build takes it; "" for none
+}
+
+// place makes one for a mutant. The working tree stays as it is: what go builds
+// is laid over it, and where other files are changed, which tests read by
+// themselves, all that git knows of is copied.
+func (r *runner) place(ctx context.Context, m *mutant) (place, error) {
 	texts, err := m.mutate(func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(r.root, name)) })
 	if err != nil {
-		return "", err
+		return place{}, err
+	}
+	for name := range texts {
+		if filepath.Ext(name) != ".go" {
+			return r.copied(ctx, texts)
+		}
 	}
 	replace := map[string]string{}
 	for name, text := range texts {
 		to := filepath.Join(r.dir, strings.ReplaceAll(name, "/", "+"))
 		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
-			return "", err
+			return place{}, err
 		}
 		replace[filepath.Join(r.root, filepath.FromSlash(name))] = to
 	}
 	list, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
-		return "", err
+		return place{}, err
 	}
 	path := filepath.Join(r.dir, "overlay.json")
-	return path, os.WriteFile(path, list, 0o600)
+	return place{r.root, path}, os.WriteFile(path, list, 0o600)
 }
 
-// test runs tests of a package with the files of an overlay, if there is one, and
-// returns what go test says. The overlay goes by the environment, so that a go
-// build within a test sees it too.
-func (r *runner) test(ctx context.Context, overlay, pkg, tags, pattern string) (out string, passed bool, _ error) {
+// copied is a copy of the working tree with some texts changed.
+func (r *runner) copied(ctx context.Context, texts map[string]string) (place, error) {
+	cmd := exec.CommandContext(ctx, "git", "ls-files", "-z")
+	cmd.Dir = r.root
+	out, err := cmd.Output()
+	if err != nil {
+		return place{}, fmt.Errorf("git ls-files: %w", err)
+	}
+	at := place{dir: filepath.Join(r.dir, "copy")}
+	if err := os.RemoveAll(at.dir); err != nil {
+		return place{}, err
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		if err := r.copyFile(at.dir, name, texts); err != nil {
+			return place{}, err
+		}
+	}
+	return at, nil
+}
+
+func (r *runner) copyFile(dir, name string, texts map[string]string) error {
+	from, to := filepath.Join(r.root, filepath.FromSlash(name)), filepath.Join(dir, filepath.FromSlash(name))
+	fi, err := os.Stat(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it is removed, and nobody has told git
+	}
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if text, changed := texts[name]; changed {
+		b = []byte(text)
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, fi.Mode().Perm())
+}
+
+// test runs tests of a package in a place, and returns what go test says. An overlay
+// goes by the environment, so that a go build within a test sees it too.
+func (r *runner) test(ctx context.Context, at place, pkg, tags, pattern string) (out string, passed bool, _ error) {
 	args := []string{"test", "-count=1", "-vet=off", "-v", "-timeout", testTimeout, "-run", pattern}
 	if tags != "" {
 		args = append(args, "-tags", tags)
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...) //nolint:gosec // the table says which
-	cmd.Dir = r.root
+	cmd.Dir = at.dir
 	flags := r.flags
-	if overlay != "" {
-		flags = strings.TrimSpace(flags + " -overlay=" + overlay)
+	if at.overlay != "" {
+		flags = strings.TrimSpace(flags + " -overlay=" + at.overlay)
 	}
 	cmd.Env = append(os.Environ(), "GOFLAGS="+flags)
 	b, err := cmd.CombinedOutput()
@@ -95,11 +149,11 @@ type outcome struct {
 
 // run shows one mutant to its test.
 func (r *runner) run(ctx context.Context, m *mutant) (outcome, string, error) {
-	overlay, err := r.overlay(m)
+	at, err := r.place(ctx, m)
 	if err != nil {
 		return outcome{}, "", err
 	}
-	out, passed, err := r.test(ctx, overlay, m.Package, m.Tags, pattern(m.Test))
+	out, passed, err := r.test(ctx, at, m.Package, m.Tags, pattern(m.Test))
 	if err != nil {
 		return outcome{}, "", err
 	}
@@ -180,7 +234,7 @@ func (r *runner) baseline(ctx context.Context, all []mutant) (bad []string, _ er
 		if g.parent != "" {
 			p, prefix = "^"+g.parent+"$/"+p, g.parent+"/"
 		}
-		out, _, err := r.test(ctx, "", g.pkg, g.tags, p)
+		out, _, err := r.test(ctx, place{dir: r.root}, g.pkg, g.tags, p)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func (r *runner) together(ctx context.Context, all []mutant) ([]outcome, string,
 			names = append(names, name)
 		}
 	}
-	overlay, err := r.overlay(&sum)
+	at, err := r.place(ctx, &sum)
 	if err != nil {
 		return nil, "", err
 	}
@@ -45,7 +45,7 @@ func (r *runner) together(ctx context.Context, all []mutant) ([]outcome, string,
 	if len(sub) > 0 {
 		pattern += "/^(" + strings.Join(sub, "|") + ")$"
 	}
-	out, passed, err := r.test(ctx, overlay, all[0].Package, all[0].Tags, pattern)
+	out, passed, err := r.test(ctx, at, all[0].Package, all[0].Tags, pattern)
 	if err != nil {
 		return nil, "", err
 	}

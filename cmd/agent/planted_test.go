@@ -31,6 +31,9 @@ type secrets struct {
 // everySecret are those of all rigs.
 var everySecret secrets
 
+// longHead is how many bytes of a long secret's beginning are looked for, too.
+const longHead = 100
+
 // keep remembers a secret.
 func (s *secrets) keep(what, secret string) {
 	if len(secret) < 8 {
@@ -42,6 +45,9 @@ func (s *secrets) keep(what, secret string) {
 			to.known = map[string]string{}
 		}
 		to.known[secret] = what
+		if n := longHead; len(secret) > 2*n { // a server's words are cut, and so may be what they hold
+			to.known[secret[:n]] = "the beginning of " + what
+		}
 		to.mu.Unlock()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -201,7 +203,8 @@ func (s *sowing) sources(given []string, watch *onlooker) {
 	}
 }
 
-// echoes has the server repeat all that it was sent, in whatever spelling.
+// echoes has the server repeat the token that it was sent, in one spelling after the
+// other.
 func (s *sowing) echoes(given []string) {
 	s.t.Helper()
 	to, err := url.Parse(s.sb.Endpoint())
@@ -209,6 +212,7 @@ func (s *sowing) echoes(given []string) {
 		s.t.Fatal(err)
 	}
 	next := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(to); p.Out.Host = p.In.Host }}
+	var spell atomic.Pointer[func(token string) string]
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if !strings.HasSuffix(q.URL.Path, "/small") {
 			next.ServeHTTP(w, q)
@@ -218,14 +222,21 @@ func (s *sowing) echoes(given []string) {
 		w.Header().Set("Content-Type", "application/xml")
 		w.Header().Set("X-Amz-Request-Id", "id"+token)
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, "<Error><Code>Odd</Code><Message>%s %s %x %s %s</Message></Error>", token, url.QueryEscape(token), token,
-			base64.StdEncoding.EncodeToString([]byte("x"+token)), q.Header.Get("Authorization"))
+		_, _ = fmt.Fprintf(w, "<Error><Code>Odd</Code><Message>%s %s</Message></Error>", (*spell.Load())(token), q.Header.Get("Authorization"))
 	}))
 	defer srv.Close()
 	before := s.env
 	s.env = append(append(s.env, given...), "AWS_ENDPOINT_URL="+srv.URL)
-	s.must(1, "upload", "-vv", "--credentials", "env", s.dir, s.next())
-	s.must(1, "upload", "-vv", "--json", "--credentials", "env", s.dir, s.next())
+	for _, spelled := range []func(token string) string{
+		func(token string) string { return token },
+		url.QueryEscape,
+		func(token string) string { return hex.EncodeToString([]byte(token)) },
+		func(token string) string { return base64.StdEncoding.EncodeToString([]byte("x" + token)) },
+	} {
+		spell.Store(&spelled)
+		s.must(1, "upload", "-vv", "--credentials", "env", s.dir, s.next())
+		s.must(1, "upload", "-vv", "--json", "--credentials", "env", s.dir, s.next())
+	}
 	s.env = before
 }
 

@@ -150,7 +150,8 @@ type verifying struct {
 	prefix string // of all keys
 	claims iter.Seq[transfer.Claim]
 	take   *selection
-	left   func(transfer.Entry) // told of what is left out; nil for nobody
+	left   func(transfer.Entry)                     // told of what is left out; nil for nobody
+	opens  func(path string) (transfer.File, error) // nil as usual
 
 	ignored int                         // entries that were left out
 	counts  [transfer.Undecided + 1]int // by verdict
@@ -178,6 +179,9 @@ func (v *verifying) choose(ctx context.Context, s std, args []string, d dest.Des
 	scan := v.take.apply(transfer.ScanOptions{AllFiles: v.o.allFiles, NoFollowSymlinks: v.o.noFollow,
 		Readers: readersFor(openFiles() - int(v.o.parallel)*filesForReading)})
 	v.claims = transfer.Claims(v.counted(transfer.Scan(ctx, sources, scan)))
+	if v.o.noFollow {
+		v.opens = transfer.OpenStraight(sources)
+	}
 	return nil
 }
 
@@ -239,7 +243,7 @@ func (v *verifying) run(ctx context.Context) error {
 	err := transfer.Verify(ctx, v.claims, v.store, transfer.VerifyOptions{
 		Prefix: v.prefix, NoExtra: v.o.noExtra, LeaveOut: v.take.taken().LeaveOut, Download: v.o.download,
 		Asking: int(v.o.parallel) * 4, Reading: int(v.o.parallel),
-		Found: v.found, Notice: func(text string) { v.say("note: %s", text) }, Stop: v.stopper.stop,
+		Found: v.found, Notice: func(text string) { v.say("note: %s", text) }, Stop: v.stopper.stop, Open: v.opens,
 	})
 	stop()
 	v.sum(err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"agent/transfer"
 	"agent/transfer/checksum"
@@ -87,7 +88,7 @@ func TestLargestObject(t *testing.T) {
 		"10,000 parts of 5 MiB": MinPartSize*MaxParts - 1, "10,000 parts of 5 GiB": MaxObject, "less by a byte": MaxObject - 1, "5 TiB": 5 << 40,
 	} {
 		s3 := &completing{}
-		r := newRig(func(o *Options) { o.HTTP = s3 })
+		r := newRig(func(o *Options) { o.HTTP, o.FirstPatience = s3, time.Nanosecond }) // what is not answered fails at once
 		in, parts := r.sentBefore(t, "k", size)
 		out, err := r.Put(t.Context(), in)
 		if err != nil || len(s3.asked) != 1 {
@@ -139,7 +140,7 @@ func (holes) ReadAt(p []byte, _ int64) (int, error) {
 // run that tries.
 func TestStoreThatTakesLess(t *testing.T) {
 	s3 := &completing{refuse: "EntityTooLarge"}
-	r := newRig(func(o *Options) { o.HTTP = s3 })
+	r := newRig(func(o *Options) { o.HTTP, o.FirstPatience = s3, time.Nanosecond })
 	in, parts := r.sentBefore(t, "k", 6<<40)
 	for range 2 {
 		_, err := r.Put(t.Context(), in)

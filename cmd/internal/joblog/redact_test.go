@@ -157,6 +157,30 @@ func FuzzWriter(f *testing.F) {
 	})
 }
 
+// TestCutSecret proves that of a secret whose end was cut off, as a server's words are
+// cut to a length, nothing of use is left; also where several begin alike.
+func TestCutSecret(t *testing.T) {
+	var r Redactor
+	begin := "IQoJb3JpZ2luX2VjEPL/////" + strings.Repeat("A", 30)
+	var all []string
+	for i := range 3 {
+		all = append(all, begin+strings.Repeat(fmt.Sprintf("%c+/b", 'k'+i), 250+i))
+		r.Redact(all[i])
+	}
+	for i, secret := range all {
+		for name, text := range map[string]string{
+			"raw": secret, "query": url.QueryEscape(secret), "hex": fmt.Sprintf("%x", secret), "base64": base64.StdEncoding.EncodeToString([]byte("x" + secret)),
+		} {
+			for _, n := range []int{40, 60, 200, 500, len(text)} {
+				got := r.String("said <" + text[:n] + "…>")
+				if left := strings.ReplaceAll(strings.TrimPrefix(got, "said "), gone, ""); !strings.Contains(got, gone) || len(left) > len("<…>")+6 {
+					t.Errorf("%d, %d bytes of %s: %s", i, n, name, got)
+				}
+			}
+		}
+	}
+}
+
 // A server may repeat a secret in another spelling, with whatever around it.
 func TestSpellingsOfASecret(t *testing.T) {
 	const secret = "wJalr/XUtn+FEMI=K7 MDENG\"bPx"
