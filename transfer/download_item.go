@@ -107,7 +107,7 @@ func (g *getting) fetch(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrReplaced), errors.Is(err, ErrDamaged):
-		if ferr := g.journal.Forget(g.step.Fetch.Name); ferr != nil {
+		if ferr := g.giveUp(); ferr != nil {
 			return g.journalFault(ferr)
 		}
 		g.o.Target.Remove(g.step.Fetch.Local)
@@ -118,6 +118,15 @@ func (g *getting) fetch(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// giveUp has the journal forget what was begun, and know again what is there.
+func (g *getting) giveUp() error {
+	f := g.step.Fetch
+	if !f.Ours {
+		return g.journal.Forget(f.Name)
+	}
+	return g.journal.Done(Record{Key: f.Name, Stat: *f.Was, ETag: g.step.Record.ETag, CRC64: g.step.Record.CRC64})
 }
 
 // local is an error of this machine about the file.

@@ -68,10 +68,19 @@ func (g *getting) begin() (Upload, error) {
 	}
 	up = Upload{Key: name, ID: g.obj.ETag, Stat: Stat{Size: g.obj.Size, MTime: g.obj.Modified.UnixNano()},
 		PartSize: g.partSize(), Begun: time.Now()}
+	if f := g.step.Fetch; f.Ours {
+		up.Stat.CTime, up.Stat.Inode = f.Was.CTime, f.Was.Inode
+	}
 	if err := g.journal.Begin(up); err != nil {
 		return up, g.journalFault(err)
 	}
 	return up, nil
+}
+
+// inPlaceOf reports whether a file that was begun is to replace one that this job
+// had left so: its record went when this one was begun.
+func (u *Upload) inPlaceOf(was Stat) bool {
+	return u.Stat.Inode != 0 && u.Stat.Inode == was.Inode && u.Stat.CTime == was.CTime
 }
 
 // maxRanges keeps the journal of one file small.

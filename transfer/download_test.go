@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -248,6 +249,57 @@ func TestDownloadRefreshes(t *testing.T) {
 	write(t, f.dir, "g", "min", time.Unix(1e9, 0))
 	if got := run(1); got["f"] != "two" || got["g"] != "min" {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestDownloadRefreshesOverCuts proves that a file which a job has fetched is still
+// known for its own after runs that were cut off while they replaced it, and no more
+// once somebody has changed it.
+func TestDownloadRefreshesOverCuts(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there a file has no number and no change time to be known by")
+	}
+	f := newFetching(t)
+	version := func(n int) string { return strings.Repeat(fmt.Sprint(n), 3000+n) } // four ranges
+	set := func(n int) { f.store.Set("p/f", []byte(version(n))) }
+	cut := func(after int64) {
+		t.Helper()
+		var gets atomic.Int64
+		f.store.Fail = func(_ context.Context, op, _ string) error {
+			if op == "Get" && gets.Add(1) > after {
+				return fmt.Errorf("%w: gone", transfer.ErrUnreachable)
+			}
+			return nil
+		}
+		if _, err := f.run(t, below); !errors.Is(err, transfer.ErrUnreachable) {
+			t.Fatalf("%v, %v", err, f.failed)
+		}
+		f.store.Fail = nil
+	}
+	whole := func(n int) {
+		t.Helper()
+		res, err := f.run(t, below)
+		if got := f.files(t, f.dir); err != nil || !res.Complete || got["f"] != version(n) || len(got) != 2 { // and the directory
+			t.Fatalf("%+v, %v, %v: %d files, %.1q", res, err, f.failed, len(got), got["f"])
+		}
+	}
+	set(1)
+	whole(1)
+	set(2)
+	cut(2)
+	whole(2)
+	set(3)
+	cut(1)
+	set(4) // it is begun anew
+	cut(2)
+	cut(1)
+	whole(4)
+
+	set(5)
+	cut(2)
+	write(t, f.dir, "f", "mine", time.Unix(1e9, 0))
+	if res, err := f.run(t, below); err != nil || res.Failed != 1 || f.files(t, f.dir)["f"] != "mine" {
+		t.Errorf("%+v, %v, %v", res, err, f.failed)
 	}
 }
 

@@ -158,14 +158,18 @@ type recordCursor struct {
 // open reports whether an upload of key was begun and not ended: then what is stored
 // is an older version.
 func (c *recordCursor) open(key string) (bool, error) {
+	_, open, err := c.upload(key)
+	return open, err
+}
+
+func (c *recordCursor) upload(key string) (up Upload, open bool, _ error) {
 	j, ok := c.r.(interface {
 		Upload(key string) (Upload, bool, error)
 	})
 	if !ok {
-		return false, nil
+		return up, false, nil
 	}
-	_, open, err := j.Upload(key)
-	return open, err
+	return j.Upload(key)
 }
 
 // find moves to key, which must not be less than the last one.
