@@ -189,7 +189,7 @@ func (s *Step) decideFetch(known *recordCursor, o *DownloadOptions) error {
 		f.Ours = open && up.inPlaceOf(was)
 	}
 	f.compare(s, rec, fi, o.Compare)
-	if s.Action == Skip && !recorded && o.Compare != BySize && !o.Since.IsZero() && was.CTime > o.Since.UnixNano() {
+	if s.Action == Skip && !f.Ours && o.Compare != BySize && !o.Since.IsZero() && was.CTime > o.Since.UnixNano() {
 		s.Action, s.Reason = Check, "a run ended while it was fetched"
 	}
 	if s.Action == Get && !f.Ours {

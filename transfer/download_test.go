@@ -252,6 +252,43 @@ func TestDownloadRefreshes(t *testing.T) {
 	}
 }
 
+// TestDownloadedWithoutARecord proves that a file which was fetched by a run that was
+// cut off before the journal had it is recorded by the next one, and follows the store.
+func TestDownloadedWithoutARecord(t *testing.T) {
+	for name, known := range map[string]bool{"never recorded": false, "an older one is recorded": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFetching(t)
+			f.since = time.Now().Add(-time.Minute)
+			run := func(want string) {
+				t.Helper()
+				res, err := f.run(t, below)
+				if got := f.files(t, f.dir)["f"]; err != nil || !res.Complete || got != want {
+					t.Fatalf("%+v, %v, %v: %q", res, err, f.failed, got)
+				}
+			}
+			f.store.Set("p/f", []byte("one"))
+			run("one")
+			old, err := f.journal.Records("f", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.store.Set("p/f", []byte("two"))
+			run("two")
+			if err := f.journal.Forget("f"); err != nil { // as a kill leaves it
+				t.Fatal(err)
+			}
+			if known {
+				if err := f.journal.Done(old[0]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run("two")
+			f.store.Set("p/f", []byte("three"))
+			run("three")
+		})
+	}
+}
+
 // TestDownloadRefreshesOverCuts proves that a file which a job has fetched is still
 // known for its own after runs that were cut off while they replaced it, and no more
 // once somebody has changed it.
