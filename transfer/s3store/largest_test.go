@@ -41,7 +41,8 @@ func (r *rig) sentBefore(t *testing.T, key string, size int64) (in transfer.PutI
 	return in, len(up.Parts)
 }
 
-// completing answers CompleteMultipartUpload alone, and keeps what it was asked.
+// completing answers CompleteMultipartUpload, and that the object is there, and keeps
+// what it was asked.
 type completing struct {
 	refuse string // by this code; "" for not at all
 	lists  int    // the status by which ListParts is refused; 0 is 501
@@ -60,6 +61,10 @@ func (c *completing) Do(req *http.Request) (*http.Response, error) {
 	switch op := storetest.OpOf(req); op {
 	case opParts:
 		return refusal(req, cmp.Or(c.lists, http.StatusNotImplemented), "NotImplemented"), nil
+	case opHead:
+		resp := storetest.Response(req, http.StatusOK, "", "")
+		resp.Header.Set("ETag", `"m-1"`)
+		return resp, nil
 	case opComplete:
 	default:
 		return nil, errors.New("a request that is not needed: " + op)

@@ -154,3 +154,20 @@ func TestLostCompleteIsSettled(t *testing.T) {
 		}
 	})
 }
+
+// TestCompleteThatComesToNothing proves that a second Complete is not believed before
+// the object is there: some stores say yes to it while they work at the first, and may
+// end before that is done.
+func TestCompleteThatComesToNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		r.faults.On(1, storetest.Op(opComplete), storetest.Reset(false))
+		r.faults.On(2, storetest.Op(opComplete), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+			return good(req, `<CompleteMultipartUploadResult><ETag>"0123-3"</ETag></CompleteMultipartUploadResult>`), nil
+		}})
+		out := r.mustPut(t, "k", big())
+		if n := r.s3.count(opPart); n != 6 || !out.Verified || out.ETag == `"0123-3"` {
+			t.Errorf("%d parts were sent; %+v", n, out)
+		}
+	})
+}
