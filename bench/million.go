@@ -30,18 +30,6 @@ type million struct {
 	out    io.Writer
 }
 
-// crowd is one directory to be sent.
-type crowd struct {
-	files, perFolder int
-}
-
-func (c crowd) String() string {
-	if c.perFolder == c.files {
-		return fmt.Sprintf("%d, in one directory", c.files)
-	}
-	return fmt.Sprintf("%d, %d a directory", c.files, c.perFolder)
-}
-
 // benchMillion is 'bench million'.
 func benchMillion(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	m := million{out: stdout}
@@ -152,31 +140,14 @@ func (m *million) hold(ctx context.Context, c crowd) (row millionRow, err error)
 		return row, err
 	}
 	defer func() { err = errors.Join(err, m.server.stop()) }()
+	if _, err := m.server.kept(ctx, http.MethodPost); err != nil {
+		return row, err
+	}
 	if err := m.whole(ctx, tree, &row); err != nil {
 		return row, err
 	}
 	return row, m.part(ctx, tree, &row)
 }
-
-// write makes the files. The last name, of a link that leads nowhere, keeps the
-// job from being finished: whatever else is stored.
-func (c crowd) write(dir string) error {
-	body := bytes.Repeat([]byte("x"), 100)
-	for i := range c.files {
-		folder := filepath.Join(dir, fmt.Sprintf("%04d", i/c.perFolder))
-		if i%c.perFolder == 0 {
-			if err := os.MkdirAll(folder, 0o750); err != nil {
-				return err
-			}
-		}
-		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("tile-%09d.tif", i)), body, 0o600); err != nil {
-			return err
-		}
-	}
-	return os.Symlink("nowhere", filepath.Join(dir, millionLink))
-}
-
-const millionLink = "zzz"
 
 // whole sends all, and has it found again: first by the journal alone, because the
 // job is not finished, then against the listing.
@@ -186,6 +157,9 @@ func (m *million) whole(ctx context.Context, tree string, row *millionRow) (err 
 	}
 	if n := row.upload.counts.Objects; n != int64(row.files) {
 		return fmt.Errorf("the server has %d objects", n)
+	}
+	if err := row.stored(ctx, m.server, "whole/"); err != nil {
+		return err
 	}
 	if err := m.weigh(ctx, row); err != nil {
 		return err

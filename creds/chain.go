@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/smithy-go/logging"
 )
 
@@ -162,7 +163,9 @@ func load(ctx context.Context, profile string, client aws.HTTPClient, more ...fu
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 0 }),
 	}, more...)
 	if client = forSDK(client); client != nil {
-		opts = append(opts, config.WithHTTPClient(client))
+		opts = append(opts, config.WithHTTPClient(client),
+			// The one for containers does not take it from there, and follows redirects with the token.
+			config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = client }))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {

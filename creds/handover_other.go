@@ -16,5 +16,7 @@ func ours(fs.FileInfo) bool { return true }
 
 func othersRead(fs.FileInfo) bool { return false }
 
+func othersWrite(fs.FileInfo) bool { return false }
+
 // HasModes reports whether files in dir can be kept from others.
 func HasModes(string) bool { return true }

@@ -45,6 +45,8 @@ func ours(fi fs.FileInfo) bool {
 
 func othersRead(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o077 != 0 }
 
+func othersWrite(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o002 != 0 }
+
 // HasModes reports whether files in dir can be kept from others. On FAT, some
 // network shares and Windows drives under Linux every file has one mode, and
 // people should be warned. Where nothing can be written, it is taken to be so.

@@ -14,6 +14,10 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
+// ErrWritable is a description that anybody could change, so that the key would
+// go to them.
+var ErrWritable = errors.New("others can write to it (chmod o-w)")
+
 // LoadIssuer reads an issuer from a TOML file. Its keys are url, which is
 // required, name, method, workspace, header, header_env, header_file, bearer,
 // body, unwrap, and for a location that the issuer does not tell: bucket,
@@ -25,6 +29,9 @@ import (
 // no value.
 func LoadIssuer(path string) (*Issuer, error) {
 	text, err := os.ReadFile(path)
+	if fi, serr := os.Stat(path); serr == nil && fi.Mode().IsRegular() && othersWrite(fi) && HasModes(filepath.Dir(path)) {
+		return nil, &ConfigError{File: path, Err: ErrWritable}
+	}
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		err = at.Err // the path is in ConfigError
@@ -128,6 +135,7 @@ func unknown(name string) entry {
 var (
 	methodName   = regexp.MustCompile(`^[A-Z]+$`)
 	headerName   = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+	regionName   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
@@ -174,6 +182,10 @@ func (l Location) normal() (Location, error) {
 	switch {
 	case l.Bucket != "" && !bucketName.MatchString(l.Bucket):
 		return Location{}, errors.New("bucket is not a bucket's name")
+	case !plainPrefix(l.Prefix):
+		return Location{}, errors.New("prefix has characters that can't be printed")
+	case l.Region != "" && !regionName.MatchString(l.Region):
+		return Location{}, errors.New("region is not a region's name")
 	case l.Endpoint != "" && (err != nil || u.User != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http"):
 		return Location{}, errors.New("endpoint is not a URL with a host")
 	}

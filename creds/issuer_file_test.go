@@ -235,3 +235,21 @@ func TestContainerHosts(t *testing.T) {
 		}
 	}
 }
+
+// A description that everybody can write to could send the key to anybody.
+func TestIssuerFileOfOthers(t *testing.T) {
+	if !othersAreToldApart() {
+		t.Skip("files have no modes here")
+	}
+	path := tomlFile(t, "url = 'https://example.org/'\n")
+	for mode, good := range map[os.FileMode]bool{0o600: true, 0o644: true, 0o664: true, 0o666: false, 0o602: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadIssuer(path)
+		var e *ConfigError
+		if good != (err == nil) || !good && (!errors.Is(err, ErrWritable) || !errors.As(err, &e) || e.File != path) {
+			t.Errorf("%o: %v", mode, err)
+		}
+	}
+}

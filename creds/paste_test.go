@@ -320,5 +320,14 @@ func FuzzParsePaste(f *testing.F) {
 		if s.SessionToken != "" && !s.CanExpire {
 			t.Error("a temporary set without an end")
 		}
+		if strings.HasPrefix(strings.TrimSpace(plain(text)), "{") {
+			return // what JSON spells by escapes is in no text
+		}
+		whole := strings.Join(strings.Fields(plain(text)), "")
+		for _, v := range []string{s.AccessKeyID, s.SecretAccessKey, s.SessionToken} {
+			if !strings.Contains(whole, v) {
+				t.Errorf("a value of %d characters that was not pasted", len(v))
+			}
+		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -293,7 +294,7 @@ func locate(body []byte, name string) (Location, error) {
 	var loc Location
 	for _, s := range w.Stores {
 		for _, o := range s.Object {
-			if loc.Bucket != "" && o.Name != name || !bucketName.MatchString(o.Bucket) {
+			if loc.Bucket != "" && o.Name != name || !bucketName.MatchString(o.Bucket) || !plainPrefix(o.Prefix) {
 				continue
 			}
 			loc = Location{Bucket: o.Bucket, Prefix: asPrefix(o.Prefix)}
@@ -309,6 +310,9 @@ func locate(body []byte, name string) (Location, error) {
 	return loc, nil
 }
 
+// plainPrefix tells a prefix of keys from what would write over a terminal.
+func plainPrefix(p string) bool { return !strings.ContainsFunc(p, unicode.IsControl) }
+
 func asPrefix(p string) string {
 	if p = strings.Trim(p, "/"); p != "" {
 		p += "/"
@@ -319,7 +323,7 @@ func asPrefix(p string) string {
 // place reads the region out of an ARN or an AWS host; a host of others is the
 // endpoint.
 func place(arn, host, bucket string) (region, endpoint string) {
-	if parts := strings.Split(arn, ":"); len(parts) > 3 && awsRegion.MatchString(parts[3]) {
+	if parts := strings.Split(arn, ":"); len(parts) > 3 && awsRegion.FindString(parts[3]) == parts[3] {
 		region = parts[3]
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")

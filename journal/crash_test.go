@@ -39,7 +39,8 @@ func child(mode, dir string) int {
 			return 1
 		}
 		fmt.Println("begin", i, 0, time.Now().UnixNano())
-		for n := 1; n <= 200; n++ {
+		// So many that none of them becomes durable by the beginning of the next.
+		for n := 1; n <= 900; n++ {
 			if d.Part(u.Key, u.ID, part(i, int32(n))) != nil {
 				return 1
 			}
@@ -78,6 +79,10 @@ type line struct {
 // for: 50 ms is promised, the rest is for a slow disk under test.
 const late = 500 * time.Millisecond
 
+// killAt is how many lines the child lives for: into the middle of the parts of
+// its second upload.
+const killAt = 1750
+
 func TestKilled(t *testing.T) {
 	dir := jobDir(t)
 	cmd, out, _ := spawn(t, "write", dir)
@@ -89,13 +94,13 @@ func TestKilled(t *testing.T) {
 			t.Fatalf("%q: %v", out.Text(), err)
 		}
 		lines = append(lines, l)
-		if len(lines) == 1100 {
+		if len(lines) == killAt {
 			killed = time.Now()
 			ok(t, cmd.Process.Kill())
 		}
 	}
 	_ = cmd.Wait()
-	if len(lines) < 1100 {
+	if len(lines) < killAt {
 		t.Fatalf("the child ended early: %+v", lines)
 	}
 

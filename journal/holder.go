@@ -64,10 +64,7 @@ func (d *DB) WriteHolder(h Holder) error {
 	}
 	path := filepath.Join(d.dir, holderName)
 	// Not synced: after a crash nobody needs it.
-	if err := os.WriteFile(path+".tmp", append(text, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".tmp", path)
+	return replace(path, append(printable(text), '\n'))
 }
 
 // removeHolder is for Close, and for Open: it removes what a crash has left.

@@ -26,6 +26,10 @@ var errHeld = errors.New("held")
 // errNumbers is for a file that never is the one its name leads to.
 var errNumbers = errors.New("file numbers are not stable")
 
+// errPlanted is for a link, or what else is no file, in the journal's place: we
+// make none, and through it another file would be written.
+var errPlanted = errors.New(fileName + " is no regular file")
+
 // lockPoll is how often a lock that is held is tried again.
 const lockPoll = 20 * time.Millisecond
 
@@ -74,7 +78,10 @@ func openIn(dir, path string, flag int, create bool) (*os.File, error) {
 			return nil, &UnusableError{Dir: dir, Err: err}
 		}
 	}
-	f, err := os.OpenFile(path, flag, 0o600)
+	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() {
+		return nil, &UnusableError{Dir: dir, Err: errPlanted}
+	}
+	f, err := os.OpenFile(path, flag|noFollow, 0o600)
 	switch {
 	case err == nil:
 		return f, nil

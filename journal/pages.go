@@ -296,8 +296,12 @@ func (w *walker) buckets() map[string]ref {
 			return nil
 		}
 		r := ref{page: native.Uint64(val)}
-		if r.page == 0 {
-			r.inline = bytes.Clone(val[bucketHeader:])
+		switch name := string(key); {
+		case r.page != 0:
+		case int64(len(val)) > w.t.pageSize:
+			w.complain("a bucket inside a page is larger than one")
+		case name == bucketMeta || name == bucketItems || name == bucketUploads || name == bucketParts:
+			r.inline = bytes.Clone(val[bucketHeader:]) // of no others: broken ones may all claim the same bytes
 		}
 		found[string(key)] = r
 		return nil

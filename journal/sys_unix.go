@@ -11,6 +11,9 @@ import (
 // renamesOpen says that a file can be renamed and removed while it is open.
 const renamesOpen = true
 
+// noFollow keeps a link in the journal's place from being followed.
+const noFollow = syscall.O_NOFOLLOW
+
 // tryLock takes the lock bbolt takes. It belongs to the open file, so bbolt,
 // handed the same file, finds it already its own.
 func tryLock(f *os.File) error {

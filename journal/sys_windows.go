@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// noFollow is for systems whose links anybody can make.
+const noFollow = 0
+
 // renamesOpen says that a file can be renamed and removed while it is open.
 const renamesOpen = false
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -250,7 +249,7 @@ func (d *DB) fail(err error) {
 	if isFault(err) || isDamage(err) {
 		// The next Open could not see what was wrong, and the next run would
 		// fall over it again; so it is told.
-		_ = os.WriteFile(filepath.Join(d.dir, suspectName), []byte(err.Error()+"\n"), 0o600)
+		_ = replace(filepath.Join(d.dir, suspectName), []byte(err.Error()+"\n"))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -26,6 +26,10 @@ func (s *Step) judge(rec Record, known bool, obj Object, stored, listed bool, by
 	stored = stored && listed
 	size := s.Item.Stat.Size
 	switch {
+	case known && rec.Doubtful() && by != BySize:
+		if !listed || stored && obj.Size == size {
+			s.Action, s.Reason, s.Foreign = Check, "a run ended while it was sent", true
+		}
 	case !known && !stored:
 	case by == BySize && stored && obj.Size == size:
 		s.Action, s.Reason = Skip, "of the same size"

@@ -106,6 +106,10 @@ type DownloadOptions struct {
 	Straight bool      // what would be fetched through a symbolic link fails
 	PartSize int64     // bytes of a range; default 16 MiB. What is no larger is fetched in one
 	Parallel int       // ranges of one file at once; default 8
+	// Since is when an earlier run of the job began, if one did. A file that came since
+	// and is not as its record says, or has none, is compared, although its size and time
+	// are the object's: a run may have been cut off between its last byte and the record.
+	Since time.Time
 }
 
 func (o DownloadOptions) withDefaults() DownloadOptions {

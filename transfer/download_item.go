@@ -92,7 +92,7 @@ func (g *getting) fetch(ctx context.Context) error {
 	get := g.ranges
 	_, open, err := g.journal.Upload(g.step.Fetch.Name)
 	if err != nil {
-		return g.local("journal", errors.Join(ErrLocal, err))
+		return g.journalFault(err)
 	}
 	if !open && g.obj.Size <= g.o.PartSize {
 		get = g.whole
@@ -107,21 +107,39 @@ func (g *getting) fetch(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrReplaced), errors.Is(err, ErrDamaged):
-		if ferr := g.journal.Forget(g.step.Fetch.Name); ferr != nil {
-			return g.local("journal", errors.Join(ErrLocal, ferr))
+		if ferr := g.giveUp(); ferr != nil {
+			return g.journalFault(ferr)
 		}
 		g.o.Target.Remove(g.step.Fetch.Local)
 	default:
-		if _, open, _ := g.journal.Upload(g.step.Fetch.Name); !open {
+		// A journal that can't be asked any more may have its ranges.
+		if _, open, jerr := g.journal.Upload(g.step.Fetch.Name); !open && jerr == nil {
 			g.o.Target.Remove(g.step.Fetch.Local)
 		}
 	}
 	return err
 }
 
+// giveUp has the journal forget what was begun, and know again what is there.
+func (g *getting) giveUp() error {
+	f := g.step.Fetch
+	if !f.Ours {
+		return g.journal.Forget(f.Name)
+	}
+	return g.journal.Done(Record{Key: f.Name, Stat: *f.Was, ETag: g.step.Record.ETag, CRC64: g.step.Record.CRC64})
+}
+
 // local is an error of this machine about the file.
 func (g *getting) local(op string, err error) error {
 	return diskError(op, g.obj.Key, g.step.Item.Path, err)
+}
+
+// journalFault is an error of the journal, which lies on another disk than the file.
+func (g *getting) journalFault(err error) error {
+	if !errors.Is(err, ErrLocal) {
+		err = errors.Join(ErrLocal, err)
+	}
+	return &Error{Op: "journal", Key: g.obj.Key, Err: err}
 }
 
 // WriteAt takes the bytes; its errors say whose fault they are.
@@ -165,7 +183,7 @@ func (g *getting) finish() error {
 		return g.local("rename", err)
 	}
 	if err := g.journal.Done(Record{Key: g.step.Fetch.Name, Stat: st, ETag: g.obj.ETag, CRC64: g.sum}); err != nil {
-		return g.local("journal", errors.Join(ErrLocal, err))
+		return g.journalFault(err)
 	}
 	g.o.Event(Event{Kind: Done, Key: g.obj.Key, Path: g.step.Item.Path, Bytes: g.obj.Size, Verified: g.verified})
 	return nil

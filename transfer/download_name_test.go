@@ -2,9 +2,11 @@ package transfer
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // TestWindowsNames proves that what Windows would misread is refused there.
@@ -39,6 +41,9 @@ func FuzzNames(f *testing.F) {
 			if part == "" || part == "." || part == ".." || len(part) > 255 || strings.Contains(part, "\x00") {
 				t.Errorf("%q was let through", name)
 			}
+		}
+		if !filepath.IsLocal(filepath.FromSlash(strings.TrimSuffix(name, "/"))) {
+			t.Errorf("%q leads elsewhere", name)
 		}
 		p := partName(name, "tag")
 		base := p[strings.LastIndexByte(p, '/')+1:]
@@ -96,4 +101,37 @@ func TestFoldingFileSystem(t *testing.T) {
 	if _, err := target.take("part", "Name", nil, false); !errors.Is(err, ErrExists) {
 		t.Errorf("what came meanwhile was replaced: %v", err)
 	}
+}
+
+// FuzzKeyToPath: wherever a listing's key would lie, it lies below the directory
+// or is refused, and a file that is fetched there has the same key when it is sent
+// back.
+func FuzzKeyToPath(f *testing.F) {
+	for _, key := range []string{"p/a", "p/../x", "p//a", "p/a/./b", "p/", "p", "p/a/", "p/\x00", "p/é", "p/\xff", "p/C:\\x", "q/a", "p/.agent-part", "p/a.x.agent-part"} {
+		f.Add(key, int64(1))
+		f.Add(key, int64(0))
+	}
+	dir := f.TempDir()
+	target := &Target{dir: dir}
+	f.Fuzz(func(t *testing.T, key string, size int64) {
+		const prefix = "p/"
+		s := remoteStep(Object{Key: key, Size: size}, strings.TrimPrefix(key, prefix), &DownloadOptions{Target: target})
+		if s.Err != nil || !strings.HasPrefix(key, prefix) {
+			if s.Err != nil && (s.Item.Path != "" || !errors.Is(s.Err, ErrPath)) {
+				t.Errorf("%q: %q, %v", key, s.Item.Path, s.Err)
+			}
+			return
+		}
+		rel, err := filepath.Rel(dir, s.Item.Path)
+		if err != nil || !filepath.IsLocal(rel) || rel == "." {
+			t.Errorf("%q becomes %q", key, s.Item.Path)
+		}
+		back := filepath.ToSlash(rel)
+		if s.Fetch.Dir {
+			back += "/"
+		}
+		if got, err := scanKey(prefix, back); got != key || utf8.ValidString(key) && len(key) <= MaxKey && err != nil {
+			t.Errorf("%q comes back as %q, %v", key, got, err)
+		}
+	})
 }

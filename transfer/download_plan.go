@@ -181,7 +181,17 @@ func (s *Step) decideFetch(known *recordCursor, o *DownloadOptions) error {
 	}
 	was := StatOf(fi)
 	f.Was, f.Ours = &was, recorded && fi.Mode().IsRegular() && was == rec.Stat
+	if !recorded && fi.Mode().IsRegular() {
+		up, open, err := known.upload(f.Name)
+		if err != nil {
+			return &Error{Op: "journal", Err: errors.Join(ErrLocal, err)}
+		}
+		f.Ours = open && up.inPlaceOf(was)
+	}
 	f.compare(s, rec, fi, o.Compare)
+	if s.Action == Skip && !f.Ours && o.Compare != BySize && !o.Since.IsZero() && was.CTime > o.Since.UnixNano() {
+		s.Action, s.Reason = Check, "a run ended while it was fetched"
+	}
 	if s.Action == Get && !f.Ours {
 		s.apply(o.Existing)
 	}
@@ -216,7 +226,7 @@ func (f *Fetch) compare(s *Step, rec Record, fi fs.FileInfo, by Compare) {
 		s.Action, s.Reason = Skip, "of the same size"
 	case same && by == ByContent:
 		s.Action, s.Reason = Check, "of the same size, perhaps the same"
-	case f.Ours && sameETag(rec.ETag, obj.ETag) && rec.Stat.Size == obj.Size:
+	case f.Ours && s.Known && sameETag(rec.ETag, obj.ETag) && rec.Stat.Size == obj.Size:
 		s.Action, s.Reason = Skip, "unchanged since it was fetched"
 	case f.Ours:
 		s.Action, s.Reason = Get, "replaced in the store"

@@ -48,7 +48,7 @@ func (g *getting) begin() (Upload, error) {
 	name := g.step.Fetch.Name
 	up, open, err := g.journal.Upload(name)
 	if err != nil {
-		return up, g.local("journal", errors.Join(ErrLocal, err))
+		return up, g.journalFault(err)
 	}
 	if open && sameETag(up.ID, g.obj.ETag) && up.Stat.Size == g.obj.Size && up.PartSize > 0 {
 		if g.file, err = g.o.Target.reopen(g.part); err == nil {
@@ -68,10 +68,19 @@ func (g *getting) begin() (Upload, error) {
 	}
 	up = Upload{Key: name, ID: g.obj.ETag, Stat: Stat{Size: g.obj.Size, MTime: g.obj.Modified.UnixNano()},
 		PartSize: g.partSize(), Begun: time.Now()}
+	if f := g.step.Fetch; f.Ours {
+		up.Stat.CTime, up.Stat.Inode = f.Was.CTime, f.Was.Inode
+	}
 	if err := g.journal.Begin(up); err != nil {
-		return up, g.local("journal", errors.Join(ErrLocal, err))
+		return up, g.journalFault(err)
 	}
 	return up, nil
+}
+
+// inPlaceOf reports whether a file that was begun is to replace one that this job
+// had left so: its record went when this one was begun.
+func (u *Upload) inPlaceOf(was Stat) bool {
+	return u.Stat.Inode != 0 && u.Stat.Inode == was.Inode && u.Stat.CTime == was.CTime
 }
 
 // maxRanges keeps the journal of one file small.
@@ -126,7 +135,7 @@ func (g *getting) one(ctx context.Context, up Upload, i int, p *Part) error {
 	}
 	*p = Part{Number: int32(i + 1), Size: size, CRC64: out.CRC64} //nolint:gosec // at most maxRanges
 	if err := g.journal.Part(up.Key, up.ID, *p); err != nil {
-		return g.local("journal", errors.Join(ErrLocal, err))
+		return g.journalFault(err)
 	}
 	g.o.Event(Event{Kind: PartDone, Key: g.obj.Key, Bytes: size})
 	return nil

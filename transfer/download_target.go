@@ -181,9 +181,30 @@ func (t *Target) create(name string) (*os.File, error) {
 	return f, err
 }
 
-// reopen opens a file that create has made.
+// reopen opens a file that create has made. Something else in its
+// place, a link or a file with a second name, is not written to: it is as if
+// nothing were there.
 func (t *Target) reopen(name string) (*os.File, error) {
-	return t.root.OpenFile(name, os.O_RDWR, 0o600)
+	was, err := t.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !was.Mode().IsRegular() || linked(was) {
+		return nil, fs.ErrNotExist
+	}
+	f, err := t.root.OpenFile(name, os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && !os.SameFile(was, fi) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // Remove removes what an unfinished name has left. It is no error if there is

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type fetching struct {
 	compare  transfer.Compare
 	names    *transfer.NameList
 	before   func() // is called before anything is deleted
+	since    time.Time
 }
 
 func newFetching(t *testing.T) *fetching {
@@ -47,7 +49,7 @@ func (f *fetching) run(t *testing.T, sources ...transfer.Remote) (transfer.Resul
 	defer target.Close()
 	f.failed, f.there, f.ignored, f.order, f.saved = map[string]error{}, map[string]string{}, map[string]string{}, nil, 0
 	events := make(chan transfer.Event, 10_000)
-	o := transfer.DownloadOptions{Target: target, Taken: f.taken, Existing: f.existing, Names: f.names, Straight: f.names != nil, PartSize: 1000, Parallel: 2,
+	o := transfer.DownloadOptions{Target: target, Taken: f.taken, Existing: f.existing, Names: f.names, Straight: f.names != nil, PartSize: 1000, Parallel: 2, Since: f.since,
 		RunOptions: transfer.RunOptions{Compare: f.compare, Event: func(e transfer.Event) { events <- e }}}
 	steps := transfer.PlanDownload(t.Context(), &f.store, sources, &f.journal, o)
 	res, err := transfer.Download(t.Context(), steps, &f.store, &f.journal, o)
@@ -247,6 +249,94 @@ func TestDownloadRefreshes(t *testing.T) {
 	write(t, f.dir, "g", "min", time.Unix(1e9, 0))
 	if got := run(1); got["f"] != "two" || got["g"] != "min" {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestDownloadedWithoutARecord proves that a file which was fetched by a run that was
+// cut off before the journal had it is recorded by the next one, and follows the store.
+func TestDownloadedWithoutARecord(t *testing.T) {
+	for name, known := range map[string]bool{"never recorded": false, "an older one is recorded": true} {
+		t.Run(name, func(t *testing.T) {
+			f := newFetching(t)
+			f.since = time.Now().Add(-time.Minute)
+			run := func(want string) {
+				t.Helper()
+				res, err := f.run(t, below)
+				if got := f.files(t, f.dir)["f"]; err != nil || !res.Complete || got != want {
+					t.Fatalf("%+v, %v, %v: %q", res, err, f.failed, got)
+				}
+			}
+			f.store.Set("p/f", []byte("one"))
+			run("one")
+			old, err := f.journal.Records("f", 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.store.Set("p/f", []byte("two"))
+			run("two")
+			if err := f.journal.Forget("f"); err != nil { // as a kill leaves it
+				t.Fatal(err)
+			}
+			if known {
+				if err := f.journal.Done(old[0]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run("two")
+			f.store.Set("p/f", []byte("three"))
+			run("three")
+		})
+	}
+}
+
+// TestDownloadRefreshesOverCuts proves that a file which a job has fetched is still
+// known for its own after runs that were cut off while they replaced it, and no more
+// once somebody has changed it.
+func TestDownloadRefreshesOverCuts(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there a file has no number and no change time to be known by")
+	}
+	f := newFetching(t)
+	version := func(n int) string { return strings.Repeat(fmt.Sprint(n), 3000+n) } // four ranges
+	set := func(n int) { f.store.Set("p/f", []byte(version(n))) }
+	cut := func(after int64) {
+		t.Helper()
+		var gets atomic.Int64
+		f.store.Fail = func(_ context.Context, op, _ string) error {
+			if op == "Get" && gets.Add(1) > after {
+				return fmt.Errorf("%w: gone", transfer.ErrUnreachable)
+			}
+			return nil
+		}
+		if _, err := f.run(t, below); !errors.Is(err, transfer.ErrUnreachable) {
+			t.Fatalf("%v, %v", err, f.failed)
+		}
+		f.store.Fail = nil
+	}
+	whole := func(n int) {
+		t.Helper()
+		res, err := f.run(t, below)
+		if got := f.files(t, f.dir); err != nil || !res.Complete || got["f"] != version(n) || len(got) != 2 { // and the directory
+			t.Fatalf("%+v, %v, %v: %d files, %.1q", res, err, f.failed, len(got), got["f"])
+		}
+	}
+	set(1)
+	whole(1)
+	set(2)
+	cut(2)
+	whole(2)
+	set(3)
+	cut(1)
+	set(4) // it is begun anew
+	cut(2)
+	cut(1)
+	whole(4)
+
+	set(5)
+	cut(2)
+	write(t, f.dir, "f", "mine", time.Unix(1e9, 0))
+	if res, err := f.run(t, below); err != nil || res.Failed != 1 || f.files(t, f.dir)["f"] != "mine" {
+		t.Errorf("%+v, %v, %v", res, err, f.failed)
 	}
 }
 

@@ -32,8 +32,10 @@ func (f osFile) Stat() (Stat, error) {
 	return StatOf(fi), nil
 }
 
-func (f osFile) Now() (Stat, error) {
-	fi, err := os.Stat(f.path)
+func (f osFile) Now() (Stat, error) { return statNow(f.path) }
+
+func statPath(path string) (Stat, error) {
+	fi, err := os.Stat(path)
 	if err != nil {
 		return Stat{}, err
 	}

@@ -4,4 +4,9 @@ package transfer
 
 import "os"
 
-func openRead(path string) (*os.File, error) { return os.Open(path) }
+// openRead does not wait for a writer where a pipe has taken the file's place.
+func openRead(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|dontWait, 0)
+}
+
+func statNow(path string) (Stat, error) { return statPath(path) }

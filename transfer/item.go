@@ -34,7 +34,7 @@ func (r *runner) item(ctx context.Context, s Step) error {
 
 // once makes one attempt at an item, with the file as it is now.
 func (r *runner) once(ctx context.Context, s Step) (err error) {
-	f, err := r.open(&s)
+	f, err := r.open(ctx, &s)
 	if err != nil {
 		return err
 	}
@@ -56,20 +56,25 @@ func (r *runner) once(ctx context.Context, s Step) (err error) {
 }
 
 // open opens the item's file and takes over how it is now.
-func (r *runner) open(s *Step) (File, error) {
+func (r *runner) open(ctx context.Context, s *Step) (File, error) {
 	if s.Item.Path == "" {
 		return noFile{}, nil
 	}
+	op := "open"
 	f, err := r.o.Open(s.Item.Path)
 	if err == nil {
 		var st Stat
 		if st, err = f.Stat(); err == nil {
+			op = "read"
+			st, err = settle(ctx, f, st)
+		}
+		if err == nil {
 			s.Item.Stat = st
 			return f, nil
 		}
 		_ = f.Close()
 	}
-	return nil, &Error{Op: "open", Key: s.Item.Key, Path: s.Item.Path, Err: plain(err)}
+	return nil, &Error{Op: op, Key: s.Item.Key, Path: s.Item.Path, Err: plain(err)}
 }
 
 // plain drops the operation and path from a file system's error: Error has
@@ -86,8 +91,8 @@ func (r *runner) put(ctx context.Context, f File, s Step) error {
 	item := s.Item
 	if s.Known {
 		// What the record says is not so any more; a crash from here on must
-		// not leave it to be trusted.
-		if err := r.forgetRecord(item); err != nil {
+		// not leave it to be trusted, nor what the store has to be taken for new.
+		if err := r.doubtRecord(item); err != nil {
 			return err
 		}
 	}
@@ -112,14 +117,14 @@ func (r *runner) put(ctx context.Context, f File, s Step) error {
 	return nil
 }
 
-// forgetRecord removes the record of an item but keeps its open upload.
-func (r *runner) forgetRecord(item Item) error {
+// doubtRecord puts doubt in the place of an item's record but keeps its open upload.
+func (r *runner) doubtRecord(item Item) error {
 	if _, open, err := r.journal.Upload(item.Key); err != nil {
 		return &Error{Op: "journal", Key: item.Key, Err: errors.Join(ErrLocal, err)}
 	} else if open {
-		return nil // Begin removed the record
+		return nil // Begin removed the record, and an open upload is doubt enough
 	}
-	if err := r.journal.Forget(item.Key); err != nil {
+	if err := r.journal.Done(Doubt(item.Key)); err != nil {
 		return &Error{Op: "journal", Key: item.Key, Err: errors.Join(ErrLocal, err)}
 	}
 	return nil

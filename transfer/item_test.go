@@ -88,6 +88,28 @@ func TestChangedFileIsReadAgain(t *testing.T) {
 	}
 }
 
+// TestOnlyAnAnswerCounts proves that an object is noted as stored only once the
+// store has said so, whether or not the bytes had come there.
+func TestOnlyAnAnswerCounts(t *testing.T) {
+	for _, at := range []string{"Put", "Put done"} {
+		jb := newJob(t, map[string]string{"k": "body"})
+		jb.store.Fail = func(_ context.Context, op, _ string) error {
+			if op == at {
+				return transfer.ErrDenied
+			}
+			return nil
+		}
+		res, err := jb.run(jb.entries()...)
+		recs, _ := jb.j.Records("", 10)
+		if len(recs) > 0 || len(jb.told(transfer.Done)) > 0 {
+			t.Errorf("%s: refused, and %v is noted as stored", at, recs)
+		}
+		if err != nil || res.Failed != 1 || res.Complete {
+			t.Errorf("%s: %+v, %v", at, res, err)
+		}
+	}
+}
+
 // What Moved told of an item that failed is taken back.
 func TestFailedIsTakenBack(t *testing.T) {
 	jb := newJob(t, map[string]string{"k": "body", "l": "other"})
@@ -112,7 +134,7 @@ func TestRecordGoesBeforeItsObject(t *testing.T) {
 	}
 	jb.disk.bodies["/k"] = "newer"
 	jb.store.Fail = func(_ context.Context, op, _ string) error {
-		if recs, _ := jb.j.Records("", 10); op == "Put" && len(recs) != 0 {
+		if recs, _ := jb.j.Records("", 10); op == "Put" && (len(recs) != 1 || !recs[0].Doubtful()) {
 			t.Errorf("while it is sent: %+v", recs)
 		}
 		return nil
@@ -123,10 +145,17 @@ func TestRecordGoesBeforeItsObject(t *testing.T) {
 }
 
 func TestJournalFaultsAreFatal(t *testing.T) {
-	for _, method := range []string{"Done", "Forget", "SetMark"} {
+	for _, method := range []string{"Done", "Done, of a doubt", "SetMark"} {
 		jb := newJob(t, map[string]string{"k": "body"})
-		if method == "Forget" {
+		if doubt := method == "Done, of a doubt"; doubt {
+			method = "Done"
 			_ = jb.j.Done(transfer.Record{Key: "k"})
+			jb.store.Fail = func(_ context.Context, op, _ string) error {
+				if op == "Put" {
+					t.Error("sent before its record is gone")
+				}
+				return nil
+			}
 		}
 		broken := &storetest.FaultyJournal{Next: jb.j, Hook: func(_ int, m, _ string, _ bool) error {
 			if m == method {

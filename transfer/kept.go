@@ -38,6 +38,10 @@ func WhatBecame(ctx context.Context, recs Records, store Store, prefix string) i
 				return
 			}
 			for _, rec := range batch {
+				if rec.Doubtful() {
+					from = rec.Key + "\x00"
+					continue // nothing is known to have been stored
+				}
 				k, err := whatBecame(ctx, rec, store, objs)
 				if !yield(k, err) || err != nil {
 					return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -65,6 +66,9 @@ type PlanOptions struct {
 	Prefix  string
 	Event   func(Event) // never blocks
 	Compare Compare
+	// Since is when an earlier run of the job began, if one did. What was stored since
+	// and has no record is not taken for the file by its time.
+	Since time.Time
 	// Surplus, if set, takes what the listing has and the entries do not. Mark
 	// must be zero then: the whole listing is read.
 	Surplus *Surplus
@@ -113,10 +117,26 @@ func (s *Step) decide(recs *recordCursor, objs *listing) error {
 	}
 	s.Passed = recs.passed && !objs.off
 	s.judge(rec, known, obj, stored, listed, objs.o.Compare)
+	if !known && s.Action == Skip && objs.o.Compare == ByTime {
+		if err := s.doubtTime(recs, obj, objs.o.Since); err != nil {
+			return &Error{Op: "journal", Err: errors.Join(ErrLocal, err)}
+		}
+	}
 	if s.Action == Put && !stored && !objs.empty() {
 		s.twins = twins(&s.Item, objs.o.Prefix)
 	}
 	return nil
+}
+
+// doubtTime is about an object without a record that its time would tell: one that a
+// run of this job may have stored before it was cut off is compared, which gives it
+// its record.
+func (s *Step) doubtTime(recs *recordCursor, obj Object, since time.Time) error {
+	open, err := recs.open(s.Item.Key)
+	if open || !since.IsZero() && obj.Modified.After(since) {
+		s.Action, s.Reason, s.Foreign = Check, "a run ended while it was sent", true
+	}
+	return err
 }
 
 func sameETag(a, b string) bool { return strings.Trim(a, `"`) == strings.Trim(b, `"`) }
@@ -133,6 +153,23 @@ type recordCursor struct {
 
 	seen   string // up to here all records were looked at, or are trusted by the mark
 	passed bool   // find went past others, or nobody needs to know
+}
+
+// open reports whether an upload of key was begun and not ended: then what is stored
+// is an older version.
+func (c *recordCursor) open(key string) (bool, error) {
+	_, open, err := c.upload(key)
+	return open, err
+}
+
+func (c *recordCursor) upload(key string) (up Upload, open bool, _ error) {
+	j, ok := c.r.(interface {
+		Upload(key string) (Upload, bool, error)
+	})
+	if !ok {
+		return up, false, nil
+	}
+	return j.Upload(key)
 }
 
 // find moves to key, which must not be less than the last one.

@@ -357,7 +357,7 @@ func (r *runner) settle(ctx context.Context, out outcome) {
 // trusted by the next run, and that the plan held it against the store is.
 func (r *runner) fail(s ticketed, err error) {
 	if s.Known && (s.Action == Put || s.Foreign) {
-		if ferr := r.forgetRecord(s.Item); ferr != nil {
+		if ferr := r.doubtRecord(s.Item); ferr != nil {
 			r.group.Go(func() error { return ferr })
 		}
 	}

@@ -80,6 +80,8 @@ type job struct {
 	j     *storetest.Journal
 	disk  *disk
 	o     transfer.RunOptions
+	by    transfer.Compare
+	since time.Time
 
 	mu     sync.Mutex
 	events []transfer.Event
@@ -118,10 +120,11 @@ func (jb *job) plan(ctx context.Context, entries iter.Seq[transfer.Entry]) iter.
 	if mark.Finished {
 		mark = transfer.Mark{}
 	}
-	return transfer.Plan(ctx, entries, transfer.PlanOptions{Records: jb.j, Store: jb.store, Mark: mark, Event: jb.o.Event})
+	return transfer.Plan(ctx, entries, transfer.PlanOptions{Records: jb.j, Store: jb.store, Mark: mark, Event: jb.o.Event, Compare: jb.by, Since: jb.since})
 }
 
 func (jb *job) run(entries ...transfer.Entry) (transfer.Result, error) {
+	jb.o.Compare = jb.by
 	return transfer.Run(jb.t.Context(), jb.plan(jb.t.Context(), slices.Values(entries)), jb.store, jb.j, jb.o)
 }
 

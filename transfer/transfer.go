@@ -6,7 +6,10 @@
 // small interfaces declared here, and what happens leaves as Events.
 package transfer
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Item is one local file that becomes one object.
 type Item struct {
@@ -96,4 +99,16 @@ type Record struct {
 	Stat  Stat // of the file when it was read
 	ETag  string
 	CRC64 uint64 // CRC64NVME of the whole object
+}
+
+// Doubt is the record of an object that is about to be replaced, or could not be: what
+// has the key is not to be taken for the file by its size and its time, because an older
+// version may have the same size and be stored at a later time than the file's.
+func Doubt(key string) Record {
+	return Record{Key: key, Stat: Stat{MTime: math.MinInt64, CTime: math.MinInt64}}
+}
+
+// Doubtful reports that r is such a record.
+func (r *Record) Doubtful() bool {
+	return r.Stat.MTime == math.MinInt64 && r.Stat.CTime == math.MinInt64
 }

@@ -10,9 +10,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -199,10 +202,14 @@ func (s *Sandbox) Kill() error {
 
 // Restart starts it again over the same folder and with the same ports.
 func (s *Sandbox) Restart(ctx context.Context) error {
-	port := s.Endpoint()[strings.LastIndexByte(s.Endpoint(), ':')+1:]
-	s.args = append(s.args, "-port", port)
+	args := s.args
+	defer func() { s.args = args }()
+	api := strings.TrimSuffix(s.Env["AGENT_SANDBOX_API"], "/api")
+	s.args = slices.Concat(args, []string{"-port", portOf(s.Endpoint()), "-api-port", portOf(api)})
 	return s.start(ctx)
 }
+
+func portOf(url string) string { return url[strings.LastIndexByte(url, ':')+1:] }
 
 func (s *Sandbox) logPath() string { return filepath.Join(s.Dir, "requests.jsonl") }
 
@@ -222,20 +229,31 @@ type Request struct {
 
 // Requests reads the request log so far.
 func (s *Sandbox) Requests() ([]Request, error) {
-	b, err := os.ReadFile(s.logPath())
+	all, _, err := s.RequestsFrom(0)
+	return all, err
+}
+
+// RequestsFrom reads what is in the request log from an offset on, and where it
+// ends: the offset to go on from.
+func (s *Sandbox) RequestsFrom(offset int64) (all []Request, end int64, _ error) {
+	f, err := os.Open(s.logPath())
 	if err != nil {
-		return nil, err
+		return nil, offset, err
 	}
-	var all []Request
+	defer f.Close()
+	b, err := io.ReadAll(io.NewSectionReader(f, offset, math.MaxInt64-offset))
+	if err != nil {
+		return nil, offset, err
+	}
 	for line := range bytes.Lines(b) {
 		var r Request
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			break // being written
 		}
 		if err := json.Unmarshal(line, &r); err != nil {
-			return nil, fmt.Errorf("request log: %w", err)
+			return nil, offset, fmt.Errorf("request log: %w", err)
 		}
-		all = append(all, r)
+		all, offset = append(all, r), offset+int64(len(line))
 	}
-	return all, nil
+	return all, offset, nil
 }

@@ -25,8 +25,12 @@ var checksums = [...]struct{ header, element string }{
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == CountsPath {
+	switch r.URL.Path {
+	case CountsPath:
 		s.writeCounts(w, r)
+		return
+	case KeepPath:
+		s.writeDigest(w, r)
 		return
 	}
 	s.requests.Add(1)
@@ -53,11 +57,16 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	if s.firstPut.Load() == 0 {
 		s.firstPut.CompareAndSwap(0, time.Now().UnixNano())
 	}
-	n, end, err := s.discard(r)
-	if err != nil {
+	got, err := s.receive(r)
+	switch {
+	case errors.Is(err, errDigest):
+		refuse(w, http.StatusBadRequest, "BadDigest")
+		return
+	case err != nil:
 		refuse(w, http.StatusBadRequest, "IncompleteBody")
 		return
 	}
+	n := got.n
 	s.lasted(time.Since(began))
 	if _, key := names(r); key == "" { // some clients make the bucket first
 		return
@@ -72,19 +81,28 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		s.bare.Add(1)
 	}
 	etag := s.etag()
+	_, summed := s.keeps()
 	if strings.Contains(r.URL.RawQuery, "partNumber=") {
+		num, ok := partNumber(r)
+		if !ok {
+			refuse(w, http.StatusBadRequest, "InvalidArgument")
+			return
+		}
+		if !s.memory.grow(r.URL.Query().Get("uploadId"), num, part{size: n, etag: etag, sum: got.sum}) && summed {
+			refuse(w, http.StatusNotFound, "NoSuchUpload")
+			return
+		}
 		s.parts.Add(1)
-		s.memory.grow(r.URL.Query().Get("uploadId"), n)
 	} else {
 		s.objects.Add(1)
-		s.memory.put(r.URL.Path, object{etag: etag, size: n, meta: s.memory.metaOf(r.Header)})
+		s.memory.put(r.URL.Path, object{etag: etag, size: n, meta: s.memory.metaOf(r.Header), sum: got.sum, summed: summed, body: got.body})
 	}
 	h := w.Header()
 	for _, c := range checksums {
 		if v := r.Header[c.header]; v != nil {
 			h[c.header] = v
 		}
-		if v, ok := trailing(r, end, c.header); ok {
+		if v, ok := trailing(r, got.end, c.header); ok {
 			h[c.header] = []string{v}
 		}
 	}
@@ -117,12 +135,15 @@ func summed(h http.Header) bool {
 
 // post begins or completes an upload by parts.
 func (s *Server) post(w http.ResponseWriter, r *http.Request) {
-	if _, _, err := s.discard(r); err != nil {
-		refuse(w, http.StatusBadRequest, "IncompleteBody")
-		return
-	}
 	bucket, key := names(r)
 	q := r.URL.Query()
+	_, keeps := s.keeps()
+	if !keeps || !q.Has("uploadId") { // else complete reads it
+		if _, _, err := s.discard(r); err != nil {
+			refuse(w, http.StatusBadRequest, "IncompleteBody")
+			return
+		}
+	}
 	switch {
 	case q.Has("uploads"):
 		for _, name := range []string{"X-Amz-Checksum-Algorithm", "X-Amz-Checksum-Type"} {
@@ -131,12 +152,15 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		id := fmt.Sprintf("sink-%d", s.ids.Add(1))
-		s.memory.begin(id, s.memory.metaOf(r.Header))
+		s.memory.begin(id, s.memory.metaOf(r.Header), keeps)
 		answer(w, "InitiateMultipartUploadResult", "Bucket", bucket, "Key", key, "UploadId", id)
 	case q.Has("uploadId"):
+		etag, status, code := s.complete(r, q.Get("uploadId"))
+		if code != "" {
+			refuse(w, status, code)
+			return
+		}
 		s.objects.Add(1)
-		etag := s.etag()
-		s.memory.complete(r.URL.Path, q.Get("uploadId"), etag)
 		fields := []string{"Location", r.URL.Path, "Bucket", bucket, "Key", key, "ETag", etag}
 		for _, c := range checksums {
 			if v := r.Header.Get(c.header); v != "" {
@@ -167,9 +191,9 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 		}
 		answer(w, "ListBucketResult", fields...)
 	case q.Has("uploadId"):
-		refuse(w, http.StatusNotFound, "NoSuchUpload")
+		s.listParts(w, q)
 	default:
-		refuse(w, http.StatusNotFound, "NoSuchKey")
+		s.fetch(w, r)
 	}
 }
 

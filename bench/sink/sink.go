@@ -1,7 +1,8 @@
 // Package sink is an S3 server that stores nothing: it takes objects and parts,
 // counts them and answers as S3 would, for as little CPU as can be. It checks no
-// signature and no checksum. Of each object it remembers what a HEAD and a listing
-// tell, because clients ask after they have sent, and when they are run again.
+// signature and, unless it is told to Keep, no checksum. Of each object it remembers
+// what a HEAD and a listing tell, because clients ask after they have sent, and when
+// they are run again.
 package sink
 
 import (
@@ -58,6 +59,7 @@ type Server struct {
 	buffers           sync.Pool
 	ids               atomic.Int64
 	memory            memory
+	keeping           atomic.Int64 // see Keep; 0 is not at all
 
 	host string
 

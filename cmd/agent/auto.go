@@ -52,18 +52,38 @@ const (
 	filesBeside  = 32
 )
 
+// filesForReading is what a file takes that is verified: itself, and the four
+// connections by which objects are asked about meanwhile.
+const filesForReading = 5
+
 // lanesFor is how many lanes a process gets along with that may have so many files
 // open.
 func lanesFor(files int) int { return max(1, (files-filesBeside)/filesForLane) }
+
+// readingFor is likewise how many files may be verified at once.
+func readingFor(files int) int { return max(1, (files-filesBeside)/filesForReading) }
+
+// What is open in any case: streams, journal, log, directories, and connections that
+// are not a lane's. It is a part of filesBeside.
+const filesAnyway = 14
+
+// readersFor is how many directories a scan may read at once where so many files are
+// left by the lanes: on a terminal two scans do.
+func readersFor(left int) int { return min(16, max(1, (left-filesAnyway)/2)) }
+
+// fewFiles says why there is no more of something.
+func fewFiles(files int, noMore string) string {
+	return fmt.Sprintf("only %d files may be open at once: no more than %s (ulimit -n 1024 raises that)", files, noMore)
+}
 
 // boundLanes keeps the lanes within what may be open at once: a file that can't be
 // opened for want of that would be a failed one.
 func (s *session) boundLanes(files int) {
 	most := lanesFor(files)
 	s.most = min(s.o.parallel.most(), most)
+	s.readers = readersFor(files - s.most*filesForLane)
 	if s.most < s.o.parallel.most() {
-		s.event(transfer.Event{Kind: transfer.Notice,
-			Text: fmt.Sprintf("only %d files may be open at once: no more than %s (ulimit -n 1024 raises that)", files, lanesName(int64(s.most)))})
+		s.event(transfer.Event{Kind: transfer.Notice, Text: fewFiles(files, lanesName(int64(s.most)))})
 		s.o.parallel = laneCount(min(int(s.o.parallel), most)) // 0 remains
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -68,11 +67,11 @@ func runBundle(cmd *cobra.Command, d *doctor, s std, args []string) error {
 
 // collect gathers what goes into the bundle, as it is.
 func (d *doctor) collect(ctx context.Context, args []string) ([]packed, error) {
-	report, err := json.MarshalIndent(d.report(), "", "  ")
+	report, err := show.AsJSON(d.report(), "  ")
 	if err != nil {
 		return nil, err
 	}
-	files := []packed{{"doctor.json", "what doctor found", append(report, '\n')}}
+	files := []packed{{"doctor.json", "what doctor found", report}}
 	if path, _, err := configFile(); err == nil {
 		if text, err := os.ReadFile(path); err == nil {
 			files = append(files, packed{"config.toml", "the configuration file", text})
@@ -104,7 +103,7 @@ func openUploads(ctx context.Context, dir string) []byte {
 	}
 	var b bytes.Buffer
 	for _, u := range ups {
-		fmt.Fprintf(&b, "key=%q upload=%s\n", u.Key, u.ID)
+		fmt.Fprintf(&b, "key=%q upload=%s\n", u.Key, show.Clean(u.ID))
 	}
 	return b.Bytes()
 }

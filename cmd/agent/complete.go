@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"agent/cmd/internal/config"
+	"agent/cmd/internal/show"
 	"agent/creds"
 	"agent/transfer/s3store"
 )
@@ -66,7 +67,7 @@ func completeArg(cmd *cobra.Command, args []string, word string) ([]string, cobr
 			found = append(found, word[:i+1]+name)
 		}
 	}
-	found = slices.DeleteFunc(found, func(s string) bool { return !strings.HasPrefix(s, word) || strings.ContainsAny(s, "\n\t") })
+	found = slices.DeleteFunc(found, func(s string) bool { return !strings.HasPrefix(s, word) || show.Clean(s) != s })
 	if len(found) == 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
@@ -200,7 +201,7 @@ func writeCompletions(path string, names []string) {
 			_ = os.Remove(p)
 		}
 	}
-	text, err := json.Marshal(names)
+	text, err := show.AsJSON(names, "")
 	tmp := fmt.Sprintf("%s.%d", path, os.Getpid())
 	if err != nil || os.WriteFile(tmp, text, 0o600) != nil || os.Rename(tmp, path) != nil {
 		_ = os.Remove(tmp)

@@ -17,6 +17,7 @@ import (
 	"agent/cmd/internal/config"
 	"agent/cmd/internal/dest"
 	"agent/cmd/internal/joblog"
+	"agent/cmd/internal/ownfile"
 	"agent/cmd/internal/show"
 	"agent/cmd/internal/suggest"
 )
@@ -28,7 +29,7 @@ var movers = []string{"upload", "download", "sync", "verify"}
 
 // oneRun are flags of those commands that are about one run only. Who would
 // find 'restart = true' in a file a month later?
-var oneRun = []string{"help", "version", "json", "dry-run", "restart", "delete", "yes", "detach", "files-from", "log-file", "manifest", "recursive"}
+var oneRun = []string{"help", "version", "json", "dry-run", "restart", "delete", "yes", "detach", "files-from", "log-file", "manifest", "recursive", "insecure"}
 
 // foreign are variables of others that say the same as a flag. They stand above
 // the file, as every variable does; the code behind the flag reads them.
@@ -89,6 +90,9 @@ func loadConfig(root *cobra.Command) (*config.File, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if ownfile.Told(path) != nil {
+		return nil, &dest.Mistake{Msg: path + " is not read: others can write to it, and it may name commands to run", Hint: "look at what is in it, then: chmod o-w " + shellWord(path)}
 	}
 	f, err := config.Load(path, settingsOf(root))
 	var at *config.Error

@@ -24,6 +24,7 @@ type connectionOptions struct {
 	credentials                       string // the one kind of source to use; "" for all
 	envFile, process, issuer          string // "" for the environment's
 	stateDir                          string
+	insecure                          bool             // the store's certificate is not checked
 	limiter                           *s3store.Limiter // no flag: of whoever has --limit; nil for none
 	flags                             *pflag.FlagSet   // that set them; nil where none did
 }
@@ -46,6 +47,7 @@ func (o *connectionOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.envFile, "env-file", "", "`FILE` with ACCESS_KEY_ID=… lines (default: "+variable("ENV_FILE")+")")
 	f.StringVar(&o.process, "credential-process", "", "`COMMAND` that prints credentials (default: "+variable("CREDENTIAL_PROCESS")+", or the profile's)")
 	f.StringVar(&o.issuer, "issuer", "", "`FILE` that describes an HTTP issuer (default: "+variable("ISSUER")+")")
+	f.BoolVar(&o.insecure, "insecure", false, "do not check the certificate of the store that --endpoint names: anybody on the way can read and change everything. Better: AWS_CA_BUNDLE")
 	f.StringVar(&o.stateDir, "state-dir", "", "where jobs, logins and pasted credentials are kept `DIR` (default: "+variable("STATE_DIR")+", else the system's place)")
 }
 
@@ -65,8 +67,9 @@ type connection struct {
 	issuer   *creds.Issuer
 	endpoint string
 	region   string
-	bundle   string // path of certificates to trust besides the system's
-	http     *s3store.HTTPClient
+	bundle   string              // path of certificates to trust besides the system's
+	http     *s3store.HTTPClient // of the store
+	api      *s3store.HTTPClient // of whoever issues credentials: the same, but never insecure
 	sources  []creds.Source
 	provider *creds.Provider
 	rehome   func(dest.Dest) dest.Dest // where another path of a workspace is, in the same way as dest
@@ -96,6 +99,9 @@ func connect(ctx context.Context, o connectionOptions, destination string, conns
 		return nil, err
 	}
 	if err := c.locate(ctx, common != ""); err != nil {
+		return nil, err
+	}
+	if err := c.checkInsecure(); err != nil {
 		return nil, err
 	}
 	c.sources, err = c.pickSources()
@@ -132,7 +138,7 @@ func (c *connection) settle(ctx context.Context, conns int) error {
 		return err
 	}
 	c.bundle = settings.CABundle
-	if c.http, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: c.bundle, MaxConns: conns, Limit: c.o.limiter}); err != nil {
+	if err := c.dial(conns); err != nil {
 		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
 	}
 	if c.endpoint, err = cleanEndpoint(firstOf(c.o.endpoint, settings.Endpoint, c.login.Place.Endpoint)); err != nil {
@@ -142,12 +148,24 @@ func (c *connection) settle(ctx context.Context, conns int) error {
 	return nil
 }
 
+// dial makes the HTTP clients.
+func (c *connection) dial(conns int) (err error) {
+	o := s3store.HTTPOptions{CABundle: c.bundle, MaxConns: conns, Limit: c.o.limiter}
+	if c.api, err = s3store.NewHTTPClient(o); err != nil || !c.o.insecure {
+		c.http = c.api
+		return err
+	}
+	o.Insecure = true
+	c.http, err = s3store.NewHTTPClient(o)
+	return err
+}
+
 // locate says where the objects of a workspace are, if neither flag nor
 // variable does.
 func (c *connection) locate(ctx context.Context, named bool) error {
 	at := c.login.Place
 	if c.issuer != nil {
-		c.issuer.HTTP = c.http
+		c.issuer.HTTP = c.api
 		if c.issuer.Workspace == "" && dest.IsWorkspace(c.scope) {
 			c.issuer.Workspace = c.scope
 		}
@@ -230,6 +248,7 @@ func (c *connection) Close() {
 		c.provider.Close()
 	}
 	c.http.CloseIdle()
+	c.api.CloseIdle()
 }
 
 // platformBase is the platform's API: the login's, or the usual one.

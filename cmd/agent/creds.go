@@ -118,9 +118,7 @@ func (c *connection) show(ctx context.Context, w io.Writer, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(all); err != nil {
+		if err := encodeLine(w, all); err != nil {
 			return err
 		}
 	} else {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agent/cmd/internal/dest"
+	"agent/cmd/internal/ownfile"
 	"agent/cmd/internal/show"
 	"agent/journal"
 	"agent/transfer"
@@ -59,7 +59,7 @@ func (t *task) detached(ctx context.Context, job journal.Job, dir string) error 
 		return &journal.UnusableError{Dir: dir, Err: err}
 	}
 	path := filepath.Join(dir, outputName)
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
+	out, err := ownfile.Fresh(path, 0o600)
 	if err != nil {
 		return &journal.UnusableError{Dir: dir, Err: err}
 	}
@@ -185,7 +185,7 @@ func (t *task) sayDetached(job journal.Job, dir string, pid int) error {
 	}
 	switch {
 	case t.o.json:
-		return json.NewEncoder(t.std.out).Encode(struct {
+		return encodeLine(t.std.out, struct {
 			Type   string    `json:"type"` // "detached"
 			Time   time.Time `json:"time"`
 			Job    string    `json:"job"`

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -123,9 +122,7 @@ func runDoctor(cmd *cobra.Command, name string, o doctorOptions, s std, args []s
 
 func (d *doctor) print(w io.Writer) error {
 	if d.o.json {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(d.report())
+		return encodeLine(w, d.report())
 	}
 	width := 12
 	for _, f := range d.found {
@@ -154,7 +151,7 @@ type doctorReport struct {
 }
 
 func (d *doctor) report() doctorReport {
-	return doctorReport{Version: versionLine(), OK: d.findings() == 0, Findings: d.found}
+	return doctorReport{Version: thisEdition().String(), OK: d.findings() == 0, Findings: d.found}
 }
 
 // examine makes all checks, those of this machine first. Flags are settled

@@ -37,10 +37,10 @@ const (
 func (d *doctor) checkProgram() {
 	self, err := os.Executable()
 	if err != nil {
-		d.good("program", "%s", versionLine())
+		d.good("program", "%s", thisEdition())
 		return
 	}
-	d.good("program", "%s, %s/%s, %s", versionLine(), runtime.GOOS, runtime.GOARCH, self)
+	d.good("program", "%s, %s/%s, %s", thisEdition(), runtime.GOOS, runtime.GOARCH, self)
 	for _, other := range onPath(program, os.Getenv("PATH")) {
 		if !sameFile(self, other) {
 			d.bad("PATH", "remove one of them, or name the right one in full", "another %s is on PATH: %s", program, other)

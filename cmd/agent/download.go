@@ -193,7 +193,7 @@ func (s *session) fetch(ctx context.Context) error {
 			Items: s.most * 4, Large: max(2, s.most/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
 			Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Compare: d.compare,
 		},
-		Taken: s.take.taken(), Existing: d.existing, PartSize: s.o.partSize.most(), Parallel: s.most,
+		Taken: s.take.taken(), Existing: d.existing, PartSize: s.o.partSize.most(), Parallel: s.most, Since: s.since(),
 	}
 	if s.o.dryRun {
 		return s.mayList(s.planFetch(ctx, o))

@@ -179,11 +179,16 @@ func hintStore(err error) string {
 		if h := refusalHints[f.Code]; h != "" && errors.Is(err, transfer.ErrRefused) {
 			return h
 		}
+		if f.Code == "EntityTooLarge" {
+			return "this store takes no object, or no part, so large: split it, or try another --part-size"
+		}
 	}
 	advice := s3store.Advice(err)
 	switch {
 	case advice != "":
 		return advice
+	case errors.Is(err, s3store.ErrListing):
+		return "check the endpoint, and tell whoever runs the store: with such a listing nothing can be compared, fetched or deleted"
 	case errors.Is(err, transfer.ErrCredentials):
 		return "put new credentials where the old ones came from; then " + goesOn
 	case errors.Is(err, transfer.ErrUnreachable):
@@ -204,6 +209,8 @@ func hintFile(err error) string {
 		return "it follows by itself when the failed files of its Zarr store have gone"
 	case errors.Is(err, transfer.ErrName):
 		return "rename it"
+	case errors.Is(err, s3store.ErrTooLarge):
+		return "split it"
 	case errors.Is(err, transfer.ErrSameKey):
 		return "rename one of them, or upload to different destinations"
 	case errors.Is(err, transfer.ErrLoop):

@@ -138,6 +138,8 @@ func (r *rig) loginSeen() (minted func() []string) {
 			mu.Lock()
 			defer mu.Unlock()
 			secrets = append(secrets, c.SecretAccessKey, c.SessionToken)
+			r.secrets.keep("a minted secret key", c.SecretAccessKey)
+			r.secrets.keep("a minted token", c.SessionToken)
 		}
 		return err
 	}

@@ -36,6 +36,7 @@ type session struct {
 	surplus    *transfer.Surplus // what --delete is about; nil without it
 	collector  collector
 	most       int          // lanes that there may be
+	readers    int          // of directories, likewise
 	unverified atomic.Int64 // objects whose answer carried no checksum
 }
 
@@ -47,7 +48,7 @@ func (t *task) run(ctx context.Context) error {
 	}
 	s := &session{task: t, redact: &joblog.Redactor{}}
 	var err error
-	if s.slow, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: s.bundle, HeaderTimeout: 10 * time.Minute, MaxConns: 4, Limit: s.connection.o.limiter}); err != nil {
+	if s.slow, err = s3store.NewHTTPClient(s3store.HTTPOptions{CABundle: s.bundle, HeaderTimeout: 10 * time.Minute, MaxConns: 4, Limit: s.connection.o.limiter, Insecure: s.connection.o.insecure}); err != nil {
 		return fmt.Errorf("%w: %w", transfer.ErrRefused, err)
 	}
 	s.waiter = newWaiter(ctx, s)
@@ -149,11 +150,12 @@ func (s *session) open(ctx context.Context) (err error) {
 	})
 	s.sink.Start(show.Start{
 		Job: s.job.ID, Command: s.command(), Sources: s.args, Destination: s.destination(),
-		Version: version, Resumed: s.db != nil && !s.db.New(),
+		Version: thisEdition().version, Resumed: s.db != nil && !s.db.New(),
 	})
-	s.log.Info("start", "version", version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
+	s.log.Info("start", "version", thisEdition().version, "job", s.job.ID, "sources", fmt.Sprint(s.args), "destination", s.destination(),
 		"endpoint", s.endpoint, "region", s.region, "parallel", s.o.parallel.String(), "part_size", s.o.partSize.String(),
 		"memory", s.o.memory.String(), "checksum", s.checksum.String(), "state", s.dir, "pid", os.Getpid(), "limit", s.o.limit.String())
+	s.sayInsecure()
 	s.describe()
 	return nil
 }
@@ -238,7 +240,7 @@ func (s *session) send(ctx context.Context, mark transfer.Mark) error {
 	res, err := transfer.Run(ctx, s.steps(ctx, mark), s.store, s.db, transfer.RunOptions{
 		Items: s.most * 4, Large: max(2, s.most/2), Size: s.o.partSize.most(), Lanes: s.lanes(),
 		ContentType: s.contentTypes(), Event: s.event, Found: !s.terminal, Stop: s.stopper.stop, Mark: mark,
-		Compare: s.compares(),
+		Compare: s.compares(), Open: s.opens(),
 	})
 	if n := s.unverified.Load(); n > 0 && s.checksum != transfer.NoChecksum {
 		s.event(transfer.Event{Kind: transfer.Notice,
@@ -297,7 +299,7 @@ func (s *session) maybeNothing() {
 }
 
 func (s *session) scanOptions() transfer.ScanOptions {
-	return s.take.apply(transfer.ScanOptions{AllFiles: s.o.allFiles, NoFollowSymlinks: s.o.noFollow, DirMarkers: s.o.dirMarkers})
+	return s.take.apply(transfer.ScanOptions{AllFiles: s.o.allFiles, NoFollowSymlinks: s.o.noFollow, DirMarkers: s.o.dirMarkers, Readers: s.readers})
 }
 
 func (s *session) contentTypes() func(string) string {
@@ -310,7 +312,7 @@ func (s *session) contentTypes() func(string) string {
 // steps is the plan as a stream.
 func (s *session) steps(ctx context.Context, mark transfer.Mark) iter.Seq[transfer.Step] {
 	o := transfer.PlanOptions{Mark: mark, Store: s.store, Prefix: s.prefix, Event: s.event, Records: noRecords{},
-		Compare: s.compares(), Surplus: s.surplus}
+		Compare: s.compares(), Surplus: s.surplus, Since: s.since()}
 	if s.db != nil && (!s.o.dryRun || !s.o.restart) {
 		o.Records = s.db
 	}

@@ -34,12 +34,13 @@ func (r *rig) jobLines() []jobLine {
 func TestJobsOfARunningAgent(t *testing.T) {
 	t.Parallel()
 	dir := slowFiles.write(t)
-	r := newRig(t, "-role", "full", "-rate", "8MB").withToken()
+	r := newRig(t, "-role", "full", "-rate", "4MB").withToken()
 	p := slowUpload(t, r, dir)
 	until(t, "run.json to tell of it", func() bool {
 		all := r.jobLines()
-		return len(all) == 1 && all[0].State == jobRunning && all[0].BytesDone > 0 && all[0].Running.PID == p.cmd.Process.Pid
+		return len(all) == 1 && all[0].State == jobRunning && all[0].BytesDone >= 2*5<<20 && all[0].Running.PID == p.cmd.Process.Pid
 	})
+	p.signal(syscall.SIGSTOP) // or it may end before it is watched
 	id := r.jobLines()[0].Job
 	if e := r.run("jobs", "remove", "--force", id); e.code != 75 {
 		t.Errorf("remove: exit %d\n%s", e.code, e.err)
@@ -83,12 +84,14 @@ func TestJobsOfARunningAgent(t *testing.T) {
 func TestAttachToTheEnd(t *testing.T) {
 	t.Parallel()
 	dir := slowFiles.write(t)
-	r := newRig(t, "-rate", "8MB").withToken()
+	r := newRig(t, "-rate", "4MB").withToken()
 	p := slowUpload(t, r, dir)
 	until(t, "run.json", func() bool { return r.jobLines()[0].State == jobRunning })
+	p.signal(syscall.SIGSTOP) // or it may end before it is watched
 	a := r.start("jobs", "attach", r.jobLines()[0].Job)
 	a.says(" files  ")
 	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGCONT)
 	if e := p.wait(); e.code != 143 {
 		t.Errorf("exit %d\n%s", e.code, e.err)
 	}

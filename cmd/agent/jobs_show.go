@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -200,10 +199,8 @@ func (v *jobView) line() jobLine {
 }
 
 func writeJobs(w io.Writer, jobs []*jobView) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	for _, v := range jobs {
-		if err := enc.Encode(v.line()); err != nil {
+		if err := encodeLine(w, v.line()); err != nil {
 			return err
 		}
 	}

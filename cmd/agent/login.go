@@ -277,7 +277,7 @@ func (l *signIn) report(path string, life time.Duration) {
 	}
 	fmt.Fprintf(w, "logged in to %s at %s\n", l.login.Workspace, show.Clean(l.login.Base))
 	if at := l.login.Place; at.Bucket != "" {
-		fmt.Fprintf(w, "  objects  s3://%s/%s%s\n", at.Bucket, at.Prefix, inRegion(at.Region))
+		fmt.Fprintf(w, "  objects  s3://%s/%s%s\n", show.Clean(at.Bucket), show.Clean(at.Prefix), show.Clean(inRegion(at.Region)))
 	}
 	if life > 0 && life < 48*time.Hour { // else this machine's clock is off
 		fmt.Fprintf(w, "  tokens   live %s; a new one is made ahead of each end\n", show.Duration(life))

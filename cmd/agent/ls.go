@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -197,7 +196,7 @@ func (l *lister) write(st transfer.Stored) error {
 	}
 	line := fmt.Sprintf("%s %10s ", st.Modified.Local().Format(time.DateTime), size)
 	if l.o.long {
-		line += fmt.Sprintf("%-*s %-*s ", etagWide, strings.Trim(st.ETag, `"`), sumWide, shownSum(st))
+		line += fmt.Sprintf("%-*s %-*s ", etagWide, show.Clean(strings.Trim(st.ETag, `"`)), sumWide, show.Clean(shownSum(st)))
 	}
 	_, err := l.out.WriteString(line + l.shown(st.Key) + "\n")
 	return err
@@ -262,11 +261,13 @@ func (l *lister) writeJSON(st transfer.Stored) error {
 	return encodeLine(l.out, line)
 }
 
-// encodeLine writes v as one line of JSON.
+// encodeLine writes v as one line of JSON, on which a terminal finds nothing to obey.
 func encodeLine(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	line, err := show.AsJSON(v, "")
+	if err == nil {
+		_, err = w.Write(line)
+	}
+	return err
 }
 
 // sum ends the listing with what --total asks for.

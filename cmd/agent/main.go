@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,9 +28,6 @@ const program = "agent"
 
 // variable is the name of one of the program's environment variables.
 func variable(name string) string { return strings.ToUpper(program) + "_" + name }
-
-// version is set by the build (-ldflags "-X main.version=…").
-var version = "dev"
 
 func main() {
 	noCoreDumps()
@@ -94,7 +90,7 @@ func rootCommand(name string, s std) *cobra.Command {
   %[1]s upload ./dataset my-workspace/dataset
   %[1]s creds show my-workspace
   source <(%[1]s completion bash)`, name),
-		Version:       versionLine(),
+		Version:       thisEdition().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noCommand,
@@ -112,6 +108,7 @@ func rootCommand(name string, s std) *cobra.Command {
 		if err := configure(cmd, args); err != nil {
 			return err
 		}
+		warnInsecure(cmd, name)
 		return p.start()
 	}
 	cmd.AddCommand(uploadCommand(name, s), downloadCommand(name, s), lsCommand(name, s), rmCommand(name, s), verifyCommand(name, s), syncCommand(name, s),
@@ -139,16 +136,4 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		m.Hint = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near[0])
 	}
 	return m
-}
-
-func versionLine() string {
-	v := version
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && v == "dev" {
-				v += " " + s.Value[:min(12, len(s.Value))]
-			}
-		}
-	}
-	return program + " " + v
 }

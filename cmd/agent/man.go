@@ -22,7 +22,7 @@ func moreCommands() []*cobra.Command {
 				return err
 			}
 			cmd.Root().DisableAutoGenTag = true
-			return doc.GenManTree(cmd.Root(), &doc.GenManHeader{Section: "1", Source: versionLine(), Manual: program}, args[0])
+			return doc.GenManTree(cmd.Root(), &doc.GenManHeader{Section: "1", Source: thisEdition().String(), Manual: program}, args[0])
 		},
 	}}
 }

@@ -121,7 +121,7 @@ func (s *session) manifestTo(ctx context.Context, path string) (lacking int, err
 		case st.Err != nil && st.Item == (transfer.Item{}):
 			return 0, st.Err
 		case st.Ignored != "":
-		case !st.Known:
+		case !st.Known, st.Record.Doubtful():
 			lacking++
 		default:
 			if err := encodeLine(w, s.manifestLine(st)); err != nil {

@@ -54,7 +54,7 @@ func (s *session) describe() {
 	if s.db == nil || s.o.dryRun {
 		return
 	}
-	c := journal.Command{Job: s.job, Destination: s.dest.String(), Version: version}
+	c := journal.Command{Job: s.job, Destination: s.dest.String(), Version: thisEdition().version}
 	c.Args, c.LeftOut = again(rootCommand(s.name, s.std), s.std.args)
 	c.Env, _ = ambient()
 	var err error

@@ -127,7 +127,7 @@ const holderEvery = 2 * time.Second
 func (s *session) holder() journal.Holder {
 	host, _ := os.Hostname()
 	return journal.Holder{
-		PID: os.Getpid(), Host: host, Started: time.Now(), Version: version,
+		PID: os.Getpid(), Host: host, Started: time.Now(), Version: thisEdition().version,
 		Place: journal.Place{Endpoint: s.endpoint, Region: s.region, Bucket: s.dest.Bucket, Prefix: s.prefix, Scope: s.scope},
 	}
 }

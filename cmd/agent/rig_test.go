@@ -24,13 +24,22 @@ import (
 // and a live token.
 type rig struct {
 	t       *testing.T
-	sb      *platform.Sandbox
+	sb      *platform.Sandbox // nil where the store is another
 	witness *minio.Client
+	log     requestLog // of what the server was asked
+	root    string     // access key of the witness, if its requests are in the log
+	bucket  string
 	home    string
 	state   string
 	env     []string // of every agent it runs
 	dest    string   // where uploads go: workspace/path
 	prefix  string   // of their keys
+	secrets *secrets // that it has given to agents; each test ends by looking for them
+}
+
+// requestLog is what a server was asked.
+type requestLog interface {
+	Requests() ([]platform.Request, error)
 }
 
 // newRig starts a sandbox with flags, ended by the end of the test.
@@ -43,7 +52,8 @@ func newRig(t *testing.T, flags ...string) *rig {
 	}
 	t.Cleanup(func() { _ = sb.Kill() })
 	r := &rig{
-		t: t, sb: sb, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
+		secrets: &secrets{},
+		t:       t, sb: sb, log: sb, root: sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"], bucket: sb.Bucket(), home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
 		dest: sb.Workspace() + "/data", prefix: sb.Workspace() + "/data/",
 	}
 	if r.witness, err = sb.Witness(); err != nil {
@@ -53,6 +63,8 @@ func newRig(t *testing.T, flags ...string) *rig {
 		t.Fatal(err)
 	}
 	r.env = cleanEnv(r.home, r.state)
+	r.secrets.keep("the API key", sb.Env["AGENT_SANDBOX_API_KEY"])
+	t.Cleanup(func() { r.secrets.nowhere(t, r.state) }) // when all agents have ended
 	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_CA_BUNDLE"} {
 		if v := sb.Env[name]; v != "" {
 			r.env = append(r.env, name+"="+v)
@@ -63,10 +75,14 @@ func newRig(t *testing.T, flags ...string) *rig {
 
 // cleanEnv is an environment without any AWS setting.
 func cleanEnv(home, state string) []string {
-	return []string{
-		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "HOME=" + home,
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + built.tmp, "HOME=" + home,
 		"AGENT_STATE_DIR=" + state, "AWS_EC2_METADATA_DISABLED=true", "LC_ALL=C.UTF-8",
 	}
+	if dir := os.Getenv(coverVariable); dir != "" {
+		env = append(env, "GOCOVERDIR="+dir)
+	}
+	return env
 }
 
 // withToken puts a fresh token into the environment.
@@ -81,6 +97,9 @@ func (r *rig) token() []string {
 	token, err := r.sb.Token(context.Background())
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		r.secrets.keep(name, value(token, name))
 	}
 	return token
 }
@@ -132,6 +151,7 @@ func (r *rig) startUpload(args ...string) *proc {
 func (r *rig) startAs(cmd *exec.Cmd) *proc {
 	r.t.Helper()
 	p := &proc{t: r.t, cmd: cmd, done: make(chan struct{})}
+	r.secrets.ran(p)
 	cmd.Env, cmd.Stdout, cmd.Stderr = r.env, &p.out, &p.err
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)

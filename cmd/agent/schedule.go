@@ -243,7 +243,7 @@ func plannedSchedule(sh shelf, name string, args []string, o scheduleOptions, s 
 	if sc.when, err = o.time(name); err != nil {
 		return nil, err
 	}
-	if sc.program, err = os.Executable(); err != nil {
+	if sc.program, err = lastingPath(os.Args[0]); err != nil {
 		return nil, err
 	}
 	if sc.dir, err = os.Getwd(); err != nil {

@@ -54,8 +54,6 @@ type scheduleLine struct {
 
 func (s shelf) listSchedules(ctx context.Context, std std, asJSON bool) error {
 	t := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-	lines := json.NewEncoder(std.out)
-	lines.SetEscapeHTML(false)
 	n := 0
 	for _, k := range s.keepers() {
 		all, err := k.list(ctx)
@@ -65,7 +63,7 @@ func (s shelf) listSchedules(ctx context.Context, std std, asJSON bool) error {
 		}
 		for _, sc := range all {
 			if asJSON {
-				if err := lines.Encode(scheduleLine{"schedule", sc.name, sc.kind, sc.when, sc.command, s.lastStatus(sc.name)}); err != nil {
+				if err := encodeLine(std.out, scheduleLine{"schedule", sc.name, sc.kind, sc.when, sc.command, s.lastStatus(sc.name)}); err != nil {
 					return err
 				}
 				continue

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"agent/cmd/internal/ownfile"
 	"agent/transfer"
 )
 
@@ -60,7 +61,11 @@ func replaceFile(path, text string, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // as systemd makes it
 		return fmt.Errorf("%w: %w", transfer.ErrLocal, err)
 	}
-	err := os.WriteFile(path+".tmp", []byte(text), mode)
+	f, err := ownfile.Fresh(path+".tmp", mode)
+	if err == nil {
+		_, err = f.WriteString(text)
+		err = errors.Join(err, f.Close())
+	}
 	if err == nil {
 		err = os.Rename(path+".tmp", path)
 	}

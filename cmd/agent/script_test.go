@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 				"STATE="+state, "WORKSPACE="+r.sb.Workspace(), "DEST="+r.sb.Workspace()+"/"+name, "MINT="+r.sb.TokenCommand(),
 				"API="+r.sb.Env["AGENT_SANDBOX_API"], "APIKEY="+r.sb.Env["AGENT_SANDBOX_API_KEY"],
 				"AGENT="+built.agent, "SOON="+time.Now().Add(72*time.Hour).Format(time.DateOnly))
+			e.Defer(func() { r.secrets.nowhere(t, state) })
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

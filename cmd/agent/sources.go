@@ -49,12 +49,12 @@ func (c *connection) pickSources() ([]creds.Source, error) {
 	if file := firstOf(c.o.envFile, os.Getenv(variable("ENV_FILE"))); file != "" {
 		add(fromEnvFile, c.o.named("env-file", c.o.envFile), creds.EnvFile{Path: file})
 	}
-	add(fromAWS, c.o.named("profile", c.o.profile), &creds.Chain{Profile: c.o.profile, HTTP: c.http})
+	add(fromAWS, c.o.named("profile", c.o.profile), &creds.Chain{Profile: c.o.profile, HTTP: c.api})
 	if command := firstOf(c.o.process, os.Getenv(variable("CREDENTIAL_PROCESS"))); command != "" {
 		add(fromProcess, c.o.named("credential-process", c.o.process), creds.Process{Command: command})
 	}
 	if dest.IsWorkspace(c.scope) {
-		add(fromPlatform, false, &creds.Platform{Workspace: c.scope, LoginFile: creds.LoginPath(c.logins(), c.scope), HTTP: c.http})
+		add(fromPlatform, false, &creds.Platform{Workspace: c.scope, LoginFile: creds.LoginPath(c.logins(), c.scope), HTTP: c.api})
 	}
 	if c.issuer != nil {
 		add(fromIssuer, c.o.named("issuer", c.o.issuer), c.issuer)

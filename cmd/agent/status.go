@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"agent/cmd/internal/show"
 	"agent/journal"
 )
 
@@ -30,7 +31,7 @@ type status struct {
 
 // status is how the run ended, as far as it came.
 func (t *task) status(code int, err error) *status {
-	s := &status{Version: version, Command: t.command(), Sources: t.args}
+	s := &status{Version: thisEdition().version, Command: t.command(), Sources: t.args}
 	if s.Sources == nil {
 		s.Sources = []string{}
 	}
@@ -70,14 +71,10 @@ func writeStatus(file string, s *status) error {
 	}
 	text := s.prom(strings.TrimSuffix(filepath.Base(file), ".prom"))
 	if !isProm(file) {
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(s); err != nil {
+		var err error
+		if text, err = show.AsJSON(s, "  "); err != nil {
 			return err
 		}
-		text = b.Bytes()
 	}
 	// The collector of Prometheus runs as another user: readable for all.
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
@@ -125,12 +122,21 @@ func lastSuccess(file string) *time.Time {
 	return nil
 }
 
+// shownOr puts a mark in the place of what a terminal might obey; of line ends, which
+// are escaped, none.
+func shownOr(r rune) rune {
+	if r != '\n' && !strconv.IsPrint(r) {
+		return '\uFFFD'
+	}
+	return r
+}
+
 // prom is the status for Prometheus' textfile collector. The label name is the
 // file's: two files never tell of the same series.
 func (s *status) prom(name string) []byte {
 	var b bytes.Buffer
 	label := func(v string) string {
-		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(v, "\uFFFD")) + `"`
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.Map(shownOr, v)) + `"`
 	}
 	metric := func(metric, help string) {
 		fmt.Fprintf(&b, "# HELP %s%s %s\n# TYPE %[1]s%[2]s gauge\n", promPrefix, metric, help)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agent/cmd/internal/dest"
+	"agent/cmd/internal/ownfile"
 	"agent/cmd/internal/show"
 	"agent/journal"
 )
@@ -99,7 +100,7 @@ func (t *task) summarize(code int, err error) {
 
 // appendLine adds a line in one write, so that those of two runs never mix.
 func appendLine(path, line string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644) //nolint:gosec // no secrets are in it, and others watch
+	f, err := ownfile.Append(path, 0o644) // no secrets are in it, and others watch
 	if err != nil {
 		return err
 	}

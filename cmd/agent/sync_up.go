@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"agent/cmd/internal/dest"
 	"agent/transfer"
@@ -31,4 +32,21 @@ func (t *task) compares() transfer.Compare {
 		return transfer.ByJournal // it has the checksum of every file, and nobody has told those
 	}
 	return transfer.ByTime
+}
+
+// opens is how a file that the scan found is opened; nil as usual.
+func (t *task) opens() func(path string) (transfer.File, error) {
+	if t.o.noFollow {
+		return transfer.OpenStraight(t.files)
+	}
+	return nil
+}
+
+// since is when the first run of the job began, if this is not the first: a run that was
+// cut off may have done since what the journal does not know.
+func (s *session) since() time.Time {
+	if s.db == nil || s.db.New() {
+		return time.Time{}
+	}
+	return s.db.Job().Started
 }

@@ -39,7 +39,7 @@ func (u *uninstall) find(ctx context.Context) error {
 	u.findOpen(jobs)
 	u.findConfig()
 	u.findCompletions()
-	return u.findBinary()
+	return u.findBinary(ctx)
 }
 
 // mayGo refuses to take the state away from runs.
@@ -259,10 +259,14 @@ func (u *uninstall) findCompletions() {
 	}
 }
 
-func (u *uninstall) findBinary() error {
+func (u *uninstall) findBinary(ctx context.Context) error {
 	path, err := os.Executable()
 	if err != nil {
 		return err
+	}
+	if remove := packaged(ctx, path); remove != "" {
+		u.left = append(u.left, fmt.Sprintf("the program %s, which a package manager has installed: %s", path, remove))
+		return nil
 	}
 	paths := []string{path}
 	if link, err := exec.LookPath(program); err == nil {

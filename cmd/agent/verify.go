@@ -118,6 +118,8 @@ func runVerify(ctx context.Context, name string, args []string, o verifyOptions,
 	if len(args) != want {
 		return &dest.Mistake{Msg: "name a directory and where it is stored", Hint: fmt.Sprintf("write: %[1]s verify DIR workspace/path, or: %[1]s verify --manifest FILE workspace/path", name)}
 	}
+	asked, most := o.parallel, readingFor(openFiles())
+	o.parallel = min(o.parallel, laneCount(most))
 	o.remote.connection.limiter = o.limiter()
 	c, err := connect(ctx, o.remote.connection, args[want-1], int(o.parallel)*4+4)
 	if err != nil {
@@ -134,6 +136,9 @@ func runVerify(ctx context.Context, name string, args []string, o verifyOptions,
 	r, ctx := openRemote(ctx, name, o.remote, s, c, v.prefix, int(o.parallel))
 	defer r.close()
 	v.remote = r
+	if o.parallel < asked {
+		r.say("note: %s", fewFiles(openFiles(), files(most)+" at a time"))
+	}
 	return v.run(ctx)
 }
 
@@ -145,7 +150,8 @@ type verifying struct {
 	prefix string // of all keys
 	claims iter.Seq[transfer.Claim]
 	take   *selection
-	left   func(transfer.Entry) // told of what is left out; nil for nobody
+	left   func(transfer.Entry)                     // told of what is left out; nil for nobody
+	opens  func(path string) (transfer.File, error) // nil as usual
 
 	ignored int                         // entries that were left out
 	counts  [transfer.Undecided + 1]int // by verdict
@@ -170,8 +176,12 @@ func (v *verifying) choose(ctx context.Context, s std, args []string, d dest.Des
 	if !sources[0].Dir || v.take.only != nil {
 		v.o.noExtra = true // the listing also shows what begins like it, or what is in no list
 	}
-	scan := v.take.apply(transfer.ScanOptions{AllFiles: v.o.allFiles, NoFollowSymlinks: v.o.noFollow})
+	scan := v.take.apply(transfer.ScanOptions{AllFiles: v.o.allFiles, NoFollowSymlinks: v.o.noFollow,
+		Readers: readersFor(openFiles() - int(v.o.parallel)*filesForReading)})
 	v.claims = transfer.Claims(v.counted(transfer.Scan(ctx, sources, scan)))
+	if v.o.noFollow {
+		v.opens = transfer.OpenStraight(sources)
+	}
 	return nil
 }
 
@@ -233,7 +243,7 @@ func (v *verifying) run(ctx context.Context) error {
 	err := transfer.Verify(ctx, v.claims, v.store, transfer.VerifyOptions{
 		Prefix: v.prefix, NoExtra: v.o.noExtra, LeaveOut: v.take.taken().LeaveOut, Download: v.o.download,
 		Asking: int(v.o.parallel) * 4, Reading: int(v.o.parallel),
-		Found: v.found, Notice: func(text string) { v.say("note: %s", text) }, Stop: v.stopper.stop,
+		Found: v.found, Notice: func(text string) { v.say("note: %s", text) }, Stop: v.stopper.stop, Open: v.opens,
 	})
 	stop()
 	v.sum(err)

@@ -24,7 +24,7 @@ import (
 func (r *rig) objects() map[string]minio.ObjectInfo {
 	r.t.Helper()
 	found := map[string]minio.ObjectInfo{}
-	for o := range r.witness.ListObjects(context.Background(), r.sb.Bucket(), minio.ListObjectsOptions{Prefix: r.prefix, Recursive: true}) {
+	for o := range r.witness.ListObjects(context.Background(), r.bucket, minio.ListObjectsOptions{Prefix: r.prefix, Recursive: true}) {
 		if o.Err != nil {
 			r.t.Fatal(o.Err)
 		}
@@ -64,7 +64,7 @@ func (r *rig) holds(want tree) {
 }
 
 func (r *rig) compare(key string, want []byte) {
-	o, err := r.witness.GetObject(context.Background(), r.sb.Bucket(), r.prefix+key, minio.GetObjectOptions{})
+	o, err := r.witness.GetObject(context.Background(), r.bucket, r.prefix+key, minio.GetObjectOptions{})
 	if err != nil {
 		r.t.Errorf("%q: %v", key, err)
 		return
@@ -81,7 +81,7 @@ func (r *rig) compare(key string, want []byte) {
 // store puts an object as another tool would.
 func (r *rig) store(key string, b []byte, o minio.PutObjectOptions) {
 	r.t.Helper()
-	_, err := r.witness.PutObject(context.Background(), r.sb.Bucket(), r.prefix+key, bytes.NewReader(b), int64(len(b)), o)
+	_, err := r.witness.PutObject(context.Background(), r.bucket, r.prefix+key, bytes.NewReader(b), int64(len(b)), o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func (r *rig) store(key string, b []byte, o minio.PutObjectOptions) {
 // remove deletes an object behind the agent's back.
 func (r *rig) remove(key string) {
 	r.t.Helper()
-	if err := r.witness.RemoveObject(context.Background(), r.sb.Bucket(), r.prefix+key, minio.RemoveObjectOptions{}); err != nil {
+	if err := r.witness.RemoveObject(context.Background(), r.bucket, r.prefix+key, minio.RemoveObjectOptions{}); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -99,13 +99,13 @@ func (r *rig) remove(key string) {
 // the witness.
 func (r *rig) requests(since int) []platform.Request {
 	r.t.Helper()
-	all, err := r.sb.Requests()
+	all, err := r.log.Requests()
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	var own []platform.Request
 	for _, q := range all[since:] {
-		if q.AccessKey != r.sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"] && !strings.HasPrefix(q.Key, "/api/") {
+		if (r.root == "" || q.AccessKey != r.root) && !strings.HasPrefix(q.Key, "/api/") {
 			own = append(own, q)
 		}
 	}
@@ -115,7 +115,7 @@ func (r *rig) requests(since int) []platform.Request {
 // mark is how many requests there were, for requests.
 func (r *rig) mark() int {
 	r.t.Helper()
-	all, err := r.sb.Requests()
+	all, err := r.log.Requests()
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -18,11 +18,18 @@ import (
 // big is a body of three parts.
 func big() []byte { return bytes.Repeat([]byte("0123456789abcdef"), (2*MinPartSize+1600)/16) }
 
+// wellFormed answers a page that is XML, too: no decoder finds anything wrong with it.
+func wellFormed() storetest.Fault {
+	return storetest.Fault{Answer: func(r *http.Request, _ *http.Response) (*http.Response, error) {
+		return storetest.Response(r, http.StatusOK, "text/html", "<html><body><p>Please log in.</p></body></html>"), nil
+	}}
+}
+
 // What is not S3's answer is trouble on the way, for every operation of a put.
 func TestAnswersThatAreNotS3s(t *testing.T) {
 	for _, op := range []string{opPut, opCreate, opPart, opComplete} {
 		for name, fault := range map[string]storetest.Fault{
-			"html": storetest.HTML(), "no etag": storetest.Header("ETag", ""), "garbage": storetest.Garbage(),
+			"html": storetest.HTML(), "xhtml": wellFormed(), "no etag": storetest.Header("ETag", ""), "garbage": storetest.Garbage(),
 			"reset": storetest.Reset(false), "503": storetest.Refuse(503, ""), "lost": storetest.Reset(true),
 			"200 with an error": storetest.Refuse(200, "InternalError"),
 		} {
@@ -170,13 +177,17 @@ func TestListings(t *testing.T) {
 }
 
 func TestPortalIsNoEmptyListing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(nil)
-		r.faults.On(0, nil, storetest.HTML())
-		for obj, err := range r.List(t.Context(), "", "") {
-			if !errors.Is(err, transfer.ErrUnreachable) {
-				t.Errorf("%+v, %v", obj, err)
+	for _, page := range []storetest.Fault{storetest.HTML(), wellFormed()} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(nil)
+			r.faults.On(0, nil, page)
+			var last error
+			for _, err := range r.List(t.Context(), "", "") {
+				last = err
 			}
-		}
-	})
+			if !errors.Is(last, transfer.ErrUnreachable) {
+				t.Errorf("the page was taken for a listing: %v", last)
+			}
+		})
+	}
 }

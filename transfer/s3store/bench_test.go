@@ -87,7 +87,7 @@ func BenchmarkPartSend(b *testing.B) {
 				in := storetest.Input("large/object.tif", random(b, size), nil)
 				c := &partClient{s: s, in: &in, cancel: func(error) {},
 					up: transfer.Upload{Key: in.Item.Key, ID: "upload", PartSize: size}}
-				s.verifies.Store(true)
+				s.partVerifies.Store(true)
 				s.noTrailers.Store(checksum == "header")
 				b.SetBytes(size)
 				b.ReportAllocs()

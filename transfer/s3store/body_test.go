@@ -217,7 +217,7 @@ func TestTooLarge(t *testing.T) {
 	r := newRig(nil)
 	in := r.in("k", nil, nil)
 	in.Item.Stat.Size = MaxObject + 1
-	if _, err := r.Put(t.Context(), in); !errors.Is(err, errTooLarge) || r.s3.count(opCreate) != 0 {
+	if _, err := r.Put(t.Context(), in); !errors.Is(err, ErrTooLarge) || r.s3.count(opCreate) != 0 {
 		t.Error(fmt.Sprint(err))
 	}
 }

@@ -22,8 +22,8 @@ func (s *Store) Children(ctx context.Context, prefix string) ([]string, error) {
 	escaped := out.EncodingType == types.EncodingTypeUrl
 	var names []string
 	add := func(key *string) error {
-		obj, err := object(&types.Object{Key: key}, escaped)
-		if name := strings.TrimPrefix(obj.Key, under); err == nil && name != "" {
+		whole, err := listedKey(key, escaped, prefix)
+		if name := strings.TrimPrefix(whole, under); err == nil && name != "" {
 			names = append(names, name)
 		}
 		return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"agent/transfer"
 
@@ -25,7 +26,7 @@ func (c *partClient) CompleteMultipartUpload(ctx context.Context, _ *s3.Complete
 		return nil, c.fail(localFault(c.up.Key, err))
 	}
 	c.up.Parts = c.parts
-	out, err := c.s.complete(ctx, c.in, c.up)
+	out, err := c.s.complete(ctx, c.in, c.up, c.open)
 	if err != nil {
 		return nil, c.fail(err)
 	}
@@ -34,8 +35,9 @@ func (c *partClient) CompleteMultipartUpload(ctx context.Context, _ *s3.Complete
 }
 
 // complete sends CompleteMultipartUpload for an upload whose parts are all
-// there, and settles what came of it where the answer does not say.
-func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer.Upload) (transfer.PutOutput, error) {
+// there, and settles what came of it where the answer does not say. again says
+// that an earlier run may have sent it, too.
+func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer.Upload, again bool) (transfer.PutOutput, error) {
 	sum64, sum32c := compose(up.Parts)
 	req := &s3.CompleteMultipartUploadInput{Bucket: &s.o.Bucket, Key: &up.Key, UploadId: &up.ID,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: completedParts(up)}}
@@ -45,7 +47,9 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 		req.MpuObjectSize = aws.Int64(up.Stat.Size)
 	}
 	res := transfer.PutOutput{CRC64: sum64}
+	sent := 0
 	err := s.send(ctx, opComplete, up.Key, func(ctx context.Context) error {
+		sent++
 		out, err := s.client.CompleteMultipartUpload(ctx, req, func(o *s3.Options) { o.HTTPClient = s.o.SlowHTTP })
 		if err == nil && aws.ToString(out.ETag) == "" {
 			err = errNotS3
@@ -64,14 +68,48 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 		if up.Checksum != transfer.NoChecksum {
 			s.proven.Store(true)
 		}
+		if again || sent > 1 {
+			return res, s.appears(ctx, &up, res.ETag)
+		}
 		return res, nil
-	case isCode(err, "NoSuchUpload"):
+	case isCode(err, "NoSuchUpload"), notFound(err): // or a 404 of which the reason was lost on the way
 		return s.settle(ctx, in, up, sum64)
-	case isCode(err, "InvalidPart"), isCode(err, "InvalidPartOrder"), errors.Is(err, errBadAnswer), isCode(err, "BadDigest"):
+	case isCode(err, "InvalidPart"), isCode(err, "InvalidPartOrder"), errors.Is(err, errBadAnswer),
+		isCode(err, "BadDigest"), isCode(err, "XAmzContentChecksumMismatch"):
 		// What the store holds is not what we recorded.
 		return res, errors.Join(errStartOver, err)
 	}
 	return res, err
+}
+
+// appearWithin is how long an object may take to be there after the store has said that
+// its upload is complete.
+const appearWithin = 2 * time.Minute
+
+// appears waits until the store has the object. Some stores say yes to a second
+// CompleteMultipartUpload while they work at the first, whose answer was lost with its
+// connection or its run; and that one may come to nothing. Where the object may not be
+// asked for, the answer has to do. Some name another ETag than in their answer: there
+// the object is the one of that size which came since the upload began.
+func (s *Store) appears(ctx context.Context, up *transfer.Upload, etag string) error {
+	until := time.Now().Add(appearWithin)
+	for pause := backoffBase; ; pause = min(2*pause, backoffCap) {
+		obj, err := s.Stat(ctx, up.Key)
+		late, ours := time.Now().After(until), obj.Size == up.Stat.Size
+		switch {
+		case errors.Is(err, transfer.ErrDenied):
+			return nil
+		case err != nil && !errors.Is(err, transfer.ErrNotExist):
+			return err
+		case err == nil && (bare(obj.ETag) == bare(etag) || ours && (late || obj.Modified.After(up.Begun))):
+			return nil
+		case late:
+			return errStartOver
+		}
+		if err := s.sleep(ctx, pause); err != nil {
+			return &transfer.Error{Op: opComplete, Key: up.Key, Err: err}
+		}
+	}
 }
 
 func completedParts(up transfer.Upload) []types.CompletedPart {

@@ -44,6 +44,7 @@ func (f *Fault) Error() string {
 		if errors.As(f.Err, &at) {
 			s = at.Err.Error() // without the library's five layers around it
 		}
+		s = cut(s, 2*longestMessage) // a certificate's names, say, may be many
 	}
 	if f.RequestID != "" {
 		s += ", request " + f.RequestID
@@ -111,17 +112,37 @@ var refusals = map[string]bool{
 	"QuotaExceeded": true, "XAmzQuotaExceeded": true, "XMinioStorageFull": true,
 }
 
+// Of a store's words, which may be anything, this many bytes are kept.
+const (
+	longestCode    = 64
+	longestID      = 200
+	longestMessage = 500
+)
+
+// ErrorCode is, like HTTPStatusCode and ServiceRequestID, for whoever only knows that
+// errors may have such things.
+func (f *Fault) ErrorCode() string { return f.Code }
+
+// HTTPStatusCode is 0 without an answer.
+func (f *Fault) HTTPStatusCode() int { return f.Status }
+
+// ServiceRequestID is "" where the answer had none.
+func (f *Fault) ServiceRequestID() string { return f.RequestID }
+
 // read turns what the client library returned into a Fault.
 func read(err error) *Fault {
 	f := &Fault{Err: err}
 	var re *awshttp.ResponseError
 	if errors.As(err, &re) {
 		f.Status = re.HTTPStatusCode()
-		f.RequestID = re.ServiceRequestID()
+		f.RequestID = cut(re.ServiceRequestID(), longestID)
 	}
 	var ae smithy.APIError
 	if errors.As(err, &ae) {
-		f.Code, f.Message = ae.ErrorCode(), ae.ErrorMessage()
+		f.Code, f.Message = cut(ae.ErrorCode(), longestCode), cut(ae.ErrorMessage(), longestMessage)
+	}
+	if known := unbounded(err); f.Code == "" && known != nil {
+		f.Message = known.Error() // the library's words say where it fell over
 	}
 	return f
 }
@@ -140,7 +161,10 @@ func classify(f *Fault, answeredBefore bool) class {
 	switch {
 	case errors.Is(f.Err, errBadAnswer):
 		return corrupt
-	case errors.Is(f.Err, errNotS3), errors.As(f.Err, &de):
+	case errors.Is(f.Err, errNotS3), errors.As(f.Err, &de), f.Status < 400 && unbounded(f.Err) != nil:
+		if f.Status != 0 && f.Status < 400 && unbounded(f.Err) == nil {
+			f.Message = unread(f.Err) // else all that people see is HTTP 200 OK
+		}
 		return transient
 	case f.Status == 0:
 		return classifyTransport(f, answeredBefore)
@@ -157,6 +181,14 @@ func classify(f *Fault, answeredBefore bool) class {
 		return transient
 	}
 	return final
+}
+
+// unread says what is wrong with a good answer that can't be understood.
+func unread(err error) string {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the answer broke off: " + io.ErrUnexpectedEOF.Error()
+	}
+	return errNotS3.Error()
 }
 
 // classifyTransport judges failures to get an answer at all.

@@ -87,7 +87,7 @@ func (f *fakeS3) answer(r *http.Request, key string, body []byte) *http.Response
 		}
 		f.objects[key] = whole
 		delete(f.uploads, q.Get("uploadId"))
-		return good(r, "<CompleteMultipartUploadResult><ETag>&quot;m-1&quot;</ETag><ChecksumCRC64NVME>"+
+		return good(r, fmt.Sprintf("<CompleteMultipartUploadResult><ETag>&quot;%x&quot;</ETag><ChecksumCRC64NVME>", md5.Sum(whole))+
 			checksum.Encode64(checksum.Sum64(whole))+"</ChecksumCRC64NVME></CompleteMultipartUploadResult>")
 	case "AbortMultipartUpload":
 		delete(f.uploads, q.Get("uploadId"))
@@ -372,8 +372,9 @@ func TestFakeKeepsTheContract(t *testing.T) {
 	storetest.TestStore(t, func(*testing.T) transfer.Store { return headed{r.Store} })
 }
 
-// headed fills in the Modified that the fake does not keep.
-type headed struct{ *Store }
+// headed fills in the Modified that the fake does not keep, and has none of what
+// the fake can't do.
+type headed struct{ transfer.Store }
 
 func (h headed) Stat(ctx context.Context, key string) (transfer.Object, error) {
 	obj, err := h.Store.Stat(ctx, key)

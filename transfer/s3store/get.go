@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"strings"
-	"time"
 
 	"agent/transfer"
 	"agent/transfer/checksum"
@@ -20,12 +18,6 @@ import (
 )
 
 var _ transfer.Origin = (*Store)(nil)
-
-// readStall is how long not one byte of an answer's body may come. The HTTP
-// client bounds the wait for an answer's header, not this.
-const readStall = 60 * time.Second
-
-var errStalled = errors.New("no byte came for " + readStall.String())
 
 // Get fetches a range of an object. When the connection breaks, the next
 // attempt goes on behind the last byte that was taken.
@@ -69,11 +61,6 @@ type getting struct {
 }
 
 func (g *getting) attempt(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stall := time.AfterFunc(math.MaxInt64, func() { cancel(errStalled) })
-	defer stall.Stop()
-
 	whole := g.in.Whole && g.done == 0
 	req := &s3.GetObjectInput{Bucket: &g.s.o.Bucket, Key: &g.in.Key}
 	if g.in.ETag != "" {
@@ -87,7 +74,7 @@ func (g *getting) attempt(ctx context.Context) error {
 	} else {
 		req.Range = aws.String(fmt.Sprintf("bytes=%d-%d", g.in.Off+g.done, g.in.Off+g.in.Size-1))
 	}
-	out, err := g.s.client.GetObject(ctx, req, ask)
+	out, err := g.s.client.GetObject(withObject(ctx), req, ask)
 	if err != nil {
 		return err
 	}
@@ -95,11 +82,7 @@ func (g *getting) attempt(ctx context.Context) error {
 	if err := g.head(out, whole); err != nil {
 		return err
 	}
-	err = g.body(out.Body, stall)
-	if errors.Is(context.Cause(ctx), errStalled) {
-		return errStalled
-	}
-	if err != nil || g.want == nil {
+	if err = g.body(out.Body); err != nil || g.want == nil {
 		return err
 	}
 	if *g.want != g.sum {
@@ -134,13 +117,11 @@ func (g *getting) head(out *s3.GetObjectOutput, whole bool) error {
 }
 
 // body hands the rest of the range to Body.
-func (g *getting) body(r io.Reader, stall *time.Timer) error {
+func (g *getting) body(r io.Reader) error {
 	buf := g.s.bufs.get(min(scanSize, g.in.Size))
 	defer g.s.bufs.put(buf)
 	for g.done < g.in.Size {
-		stall.Reset(readStall)
 		n, err := r.Read((*buf)[:min(scanSize, g.in.Size-g.done)])
-		stall.Stop() // a disk may take its time
 		if n > 0 {
 			b := (*buf)[:n]
 			if _, werr := g.in.Body.WriteAt(b, g.in.Off+g.done); werr != nil {

@@ -44,6 +44,11 @@ type HTTPClient struct {
 	proxied func(*url.URL) (*url.URL, error)
 }
 
+// errRedirected is an answer that sends a request elsewhere. S3, STS, SSO and the
+// metadata services have no need to; and Go would take along the tokens that
+// are in headers of their own, or in the body.
+var errRedirected = errors.New("redirected to another address, where it was not sent")
+
 const writeBuffer = 64 << 10 // bytes, of each connection
 
 // NewHTTPClient makes a client. It fails when the CA bundle can't be used or a
@@ -86,7 +91,12 @@ func (o HTTPOptions) setUp(t *http.Transport, roots *x509.CertPool, proxied func
 		}
 		return newStallConn(c, stall), nil
 	}
-	t.Proxy = func(r *http.Request) (*url.URL, error) { return proxied(r.URL) }
+	t.Proxy = func(r *http.Request) (*url.URL, error) {
+		if r.Response != nil { // of the redirect that r follows. Only the SDK's form of the client does that
+			return nil, errRedirected
+		}
+		return proxied(r.URL)
+	}
 	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 		if resp.StatusCode != http.StatusOK {
 			return &ProxyError{Proxy: proxy.Host, Status: resp.StatusCode}
@@ -106,7 +116,8 @@ func (o HTTPOptions) setUp(t *http.Transport, roots *x509.CertPool, proxied func
 	t.IdleConnTimeout = cmp.Or(o.IdleTimeout, 90*time.Second)
 	t.MaxIdleConns = 0 // no limit over all hosts
 	t.MaxIdleConnsPerHost = cmp.Or(o.MaxConns, 64)
-	t.DisableCompression = true // an object's bytes are taken as they are stored
+	t.MaxResponseHeaderBytes = longestHeader // not 10 MiB, for each of many connections
+	t.DisableCompression = true              // an object's bytes are taken as they are stored
 	t.WriteBufferSize = writeBuffer
 	t.ForceAttemptHTTP2 = false
 	t.Protocols = new(http.Protocols)
@@ -132,7 +143,8 @@ func (h *HTTPClient) CloseIdle() { h.client.CloseIdleConnections() }
 func (h *HTTPClient) WithTransportOptions(...func(*http.Transport)) aws.HTTPClient { return h }
 
 // Buildable is a client with the same settings, and connections of its own, in
-// the one type in which config.LoadDefaultConfig accepts AWS_CA_BUNDLE.
+// the one type in which config.LoadDefaultConfig accepts AWS_CA_BUNDLE. That
+// type follows redirects; this one fails with them.
 func (h *HTTPClient) Buildable() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(h.setUp)
 }

@@ -86,6 +86,9 @@ func refused(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaRefused)
 }
 
+// remoteAlert is how crypto/tls calls what the other side objects to.
+const remoteAlert = "remote error"
+
 func adviceTLS(err error) string {
 	var (
 		name    x509.HostnameError
@@ -93,6 +96,7 @@ func adviceTLS(err error) string {
 		unknown x509.UnknownAuthorityError
 		verify  *tls.CertificateVerificationError
 		record  tls.RecordHeaderError
+		alert   *net.OpError
 	)
 	switch {
 	case errors.As(err, &name):
@@ -101,6 +105,8 @@ func adviceTLS(err error) string {
 		return "the server's certificate has expired, or is not valid yet: check this machine's clock"
 	case errors.As(err, &unknown), errors.As(err, &verify):
 		return "nobody that this machine trusts signed the server's certificate: set AWS_CA_BUNDLE to a PEM file with the certificate of your store's or your proxy's authority"
+	case errors.As(err, &alert) && alert.Op == remoteAlert:
+		return "the server broke off the TLS connection: it has to speak TLS 1.2 or newer"
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "the server does not speak TLS at this port: use an http:// endpoint, or the https port"
 	}

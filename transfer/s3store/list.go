@@ -3,10 +3,8 @@ package s3store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
-	"net/url"
 
 	"agent/transfer"
 	"agent/transfer/checksum"
@@ -95,6 +93,7 @@ func (s *Store) list(ctx context.Context, prefix, after string, page int32) iter
 			req.StartAfter = &after
 		}
 		last := after
+		var turning pages
 		for {
 			out, err := s.listPage(ctx, prefix, req)
 			if err != nil {
@@ -102,7 +101,7 @@ func (s *Store) list(ctx context.Context, prefix, after string, page int32) iter
 				return
 			}
 			for i := range out.Contents {
-				obj, err := object(&out.Contents[i], out.EncodingType == types.EncodingTypeUrl)
+				obj, err := object(&out.Contents[i], out.EncodingType == types.EncodingTypeUrl, prefix)
 				if err == nil && obj.Key <= last && last != "" {
 					err = &transfer.Error{Op: opList, Key: obj.Key, Err: transfer.ErrUnsorted}
 				}
@@ -114,16 +113,14 @@ func (s *Store) list(ctx context.Context, prefix, after string, page int32) iter
 			if !aws.ToBool(out.IsTruncated) {
 				return
 			}
-			if t := aws.ToString(out.NextContinuationToken); t == "" || t == aws.ToString(req.ContinuationToken) {
-				yield(transfer.Object{}, &transfer.Error{Op: opList, Key: prefix, Err: errEndless})
+			if err := turning.turn(out.NextContinuationToken, len(out.Contents)); err != nil {
+				yield(transfer.Object{}, &transfer.Error{Op: opList, Key: prefix, Err: err})
 				return
 			}
 			req.ContinuationToken = out.NextContinuationToken
 		}
 	}
 }
-
-var errEndless = errors.New("the listing does not go on: no new continuation token")
 
 func (s *Store) listPage(ctx context.Context, prefix string, req *s3.ListObjectsV2Input) (*s3.ListObjectsV2Output, error) {
 	var out *s3.ListObjectsV2Output
@@ -140,16 +137,4 @@ func (s *Store) listOnce(ctx context.Context, req *s3.ListObjectsV2Input) (*s3.L
 		err = errNotS3 // a portal's page is not an empty listing
 	}
 	return out, err
-}
-
-func object(o *types.Object, escaped bool) (transfer.Object, error) {
-	key := aws.ToString(o.Key)
-	if escaped {
-		k, err := url.QueryUnescape(key)
-		if err != nil {
-			return transfer.Object{}, &transfer.Error{Op: opList, Key: key, Err: fmt.Errorf("a key that does not decode: %w", err)}
-		}
-		key = k
-	}
-	return transfer.Object{Key: key, Size: aws.ToInt64(o.Size), ETag: aws.ToString(o.ETag), Modified: aws.ToTime(o.LastModified)}, nil
 }

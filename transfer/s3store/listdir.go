@@ -3,7 +3,6 @@ package s3store
 import (
 	"context"
 	"iter"
-	"net/url"
 
 	"agent/transfer"
 
@@ -29,17 +28,18 @@ func (s *Store) ListAny(ctx context.Context, prefix string) iter.Seq2[transfer.O
 func (s *Store) listAs(ctx context.Context, prefix string, delimiter *string) iter.Seq2[transfer.Object, error] {
 	return func(yield func(transfer.Object, error) bool) {
 		req := &s3.ListObjectsV2Input{Bucket: &s.o.Bucket, Prefix: &prefix, Delimiter: delimiter, EncodingType: types.EncodingTypeUrl}
+		var turning pages
 		for {
 			out, err := s.listPage(ctx, prefix, req)
 			if err != nil {
 				yield(transfer.Object{}, err)
 				return
 			}
-			if !yieldPage(out, yield) || !aws.ToBool(out.IsTruncated) {
+			if !yieldPage(out, prefix, yield) || !aws.ToBool(out.IsTruncated) {
 				return
 			}
-			if t := aws.ToString(out.NextContinuationToken); t == "" || t == aws.ToString(req.ContinuationToken) {
-				yield(transfer.Object{}, &transfer.Error{Op: opList, Key: prefix, Err: errEndless})
+			if err := turning.turn(out.NextContinuationToken, entries(out)); err != nil {
+				yield(transfer.Object{}, &transfer.Error{Op: opList, Key: prefix, Err: err})
 				return
 			}
 			req.ContinuationToken = out.NextContinuationToken
@@ -47,21 +47,16 @@ func (s *Store) listAs(ctx context.Context, prefix string, delimiter *string) it
 	}
 }
 
-func yieldPage(out *s3.ListObjectsV2Output, yield func(transfer.Object, error) bool) bool {
+func yieldPage(out *s3.ListObjectsV2Output, prefix string, yield func(transfer.Object, error) bool) bool {
 	escaped := out.EncodingType == types.EncodingTypeUrl
 	for i := range out.CommonPrefixes {
-		key := aws.ToString(out.CommonPrefixes[i].Prefix)
-		if escaped {
-			if k, err := url.QueryUnescape(key); err == nil {
-				key = k
-			}
-		}
-		if !yield(transfer.Object{Key: key}, nil) {
+		key, err := listedKey(out.CommonPrefixes[i].Prefix, escaped, prefix)
+		if !yield(transfer.Object{Key: key}, err) || err != nil {
 			return false
 		}
 	}
 	for i := range out.Contents {
-		obj, err := object(&out.Contents[i], escaped)
+		obj, err := object(&out.Contents[i], escaped, prefix)
 		if !yield(obj, err) || err != nil {
 			return false
 		}

@@ -51,7 +51,7 @@ func fileTime(metadata map[string]string) time.Time {
 	}
 	whole, fraction, _ := strings.Cut(v, ".")
 	sec, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || sec < -1<<40 || sec > 1<<40 { // some 35,000 years
+	if err != nil || sec < -1<<34 || sec > 1<<34 {
 		return time.Time{}
 	}
 	ns := int64(0)
@@ -63,5 +63,8 @@ func fileTime(metadata map[string]string) time.Time {
 	if strings.HasPrefix(whole, "-") {
 		ns = -ns
 	}
-	return time.Unix(sec, ns)
+	if t := time.Unix(sec, ns); time.Unix(0, t.UnixNano()).Equal(t) {
+		return t
+	}
+	return time.Time{} // beyond 1678 or 2262: no file system takes it
 }

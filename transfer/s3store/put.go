@@ -30,16 +30,23 @@ const (
 // one or was begun so.
 func (s *Store) Put(ctx context.Context, in transfer.PutInput) (transfer.PutOutput, error) {
 	if in.Item.Stat.Size > MaxObject {
-		return transfer.PutOutput{}, &transfer.Error{Op: opPut, Key: in.Item.Key, Err: errTooLarge}
+		return transfer.PutOutput{}, &transfer.Error{Op: opPut, Key: in.Item.Key, Err: ErrTooLarge}
 	}
 	up, open, err := in.Journal.Upload(in.Item.Key)
 	if err != nil {
 		return transfer.PutOutput{}, localFault(in.Item.Key, err)
 	}
-	if open && up.Stat.Size != in.Item.Stat.Size {
-		in.Event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key,
-			Text: "its size changed since it was begun: it starts over"})
-		if err := s.discard(ctx, &in, up); err != nil {
+	if open && (up.Stat.Size != in.Item.Stat.Size || !cuttable(&up)) {
+		why := "its size changed since it was begun: it starts over"
+		if up.Stat.Size == in.Item.Stat.Size {
+			why = "what is known of its upload makes no sense: it starts over"
+		}
+		in.Event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key, Text: why})
+		err := s.discard(ctx, &in, up)
+		if err == nil {
+			err = forgetUpload(&in)
+		}
+		if err != nil {
 			return transfer.PutOutput{}, err
 		}
 		up, open = transfer.Upload{}, false
@@ -50,7 +57,14 @@ func (s *Store) Put(ctx context.Context, in transfer.PutInput) (transfer.PutOutp
 	return s.putParts(ctx, &in, up, open)
 }
 
-var errTooLarge = errors.New("larger than S3 takes (48.8 TiB)")
+// cuttable reports whether an upload's parts are such that a file can be cut
+// into them.
+func cuttable(up *transfer.Upload) bool {
+	return up.PartSize > 0 && up.PartSize <= MaxPartSize && up.Stat.Size > 0 && (up.Stat.Size-1)/up.PartSize < MaxParts
+}
+
+// ErrTooLarge is a file of more than MaxObject.
+var ErrTooLarge = errors.New("larger than S3 takes (48.8 TiB)")
 
 func localFault(key string, err error) error {
 	if !errors.Is(err, transfer.ErrLocal) {

@@ -271,6 +271,25 @@ func TestLostReplyOfComplete(t *testing.T) {
 	})
 }
 
+// TestPartsThatDoNotAddUp proves that an upload whose parts are not what was sent
+// is begun anew, whatever a store calls that: else each run would fail at it.
+func TestPartsThatDoNotAddUp(t *testing.T) {
+	for _, code := range []string{"BadDigest", "XAmzContentChecksumMismatch", "InvalidPart"} {
+		t.Run(code, func(t *testing.T) {
+			h := newHalf(t, "platform")
+			h.faults.On(0, func(req *http.Request) bool {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				return storetest.OpOf(req) == "CompleteMultipartUpload" && h.ops["CreateMultipartUpload"] == 1
+			}, storetest.Refuse(400, code))
+			h.finish(6)
+			if h.ops["CreateMultipartUpload"] != 2 {
+				t.Errorf("requests: %v", h.ops)
+			}
+		})
+	}
+}
+
 func TestLostRepliesOfAll(t *testing.T) {
 	bothRoles(t, func(t *testing.T, role string) {
 		h := newHalf(t, role)

@@ -53,10 +53,27 @@ func TestMain(m *testing.M) {
 // sandbox is a local platform whose tokens have this role.
 func sandbox(t *testing.T, role string) *platform.Sandbox {
 	t.Helper()
+	bin := sandboxProgram(t)
 	sandboxes.Lock()
 	defer sandboxes.Unlock()
 	if s := sandboxes.running[role]; s != nil {
 		return s
+	}
+	s, err := platform.Start(context.Background(), bin, filepath.Join(sandboxes.dir, role), "-role", role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sandboxes.running[role] = s
+	return s
+}
+
+// sandboxProgram is built when a test first asks for it.
+func sandboxProgram(t *testing.T) string {
+	t.Helper()
+	sandboxes.Lock()
+	defer sandboxes.Unlock()
+	if sandboxes.bin != "" {
+		return sandboxes.bin
 	}
 	must := func(err error) {
 		if err != nil {
@@ -64,19 +81,14 @@ func sandbox(t *testing.T, role string) *platform.Sandbox {
 		}
 	}
 	var err error
-	if sandboxes.dir == "" {
-		sandboxes.dir, err = os.MkdirTemp("", "s3store-test-")
-		must(err)
-		root, err := platform.Root()
-		must(err)
-		sandboxes.bin, err = platform.Build(context.Background(), root, sandboxes.dir)
-		must(err)
-		sandboxes.running = map[string]*platform.Sandbox{}
-	}
-	s, err := platform.Start(context.Background(), sandboxes.bin, filepath.Join(sandboxes.dir, role), "-role", role)
+	sandboxes.dir, err = os.MkdirTemp("", "s3store-test-")
 	must(err)
-	sandboxes.running[role] = s
-	return s
+	root, err := platform.Root()
+	must(err)
+	sandboxes.bin, err = platform.Build(context.Background(), root, sandboxes.dir)
+	must(err)
+	sandboxes.running = map[string]*platform.Sandbox{}
+	return sandboxes.bin
 }
 
 // fixed is a key that does not end while a test runs.

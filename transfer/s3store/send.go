@@ -205,6 +205,7 @@ func (t *try) trouble(ctx context.Context, began time.Time, f *Fault) (bool, err
 	if t.since = time.Now(); well {
 		t.count++
 		if t.count >= maxAttempts && !slowed(f) || t.count >= maxSlowed {
+			t.s.health.release(t.ticket) // others wait for whoever tries alone
 			return false, f
 		}
 	}

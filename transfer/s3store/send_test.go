@@ -146,6 +146,33 @@ func TestEndedProbeLetsTheNextOneTry(t *testing.T) {
 	})
 }
 
+// TestGivenUpProbeLetsTheNextOneTry proves that a request which has failed too
+// often, and is the one that tries while the store is away, does not leave all
+// others waiting for ever.
+func TestGivenUpProbeLetsTheNextOneTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		last := try{s: r.Store, op: opPut, key: "poison", count: maxAttempts - 1, since: time.Now()}
+		time.Sleep(time.Second)
+		r.mustPut(t, "well", nil) // since its last attempt but one
+		r.health.mu.Lock()
+		r.health.row = breakAfter
+		r.health.mu.Unlock()
+		cr, err := last.ready(t.Context())
+		if err != nil || last.ticket == 0 {
+			t.Fatalf("it does not try alone: ticket %d, %v", last.ticket, err)
+		}
+		if again, err := last.judge(t.Context(), cr, time.Now(), syscall.ECONNRESET); again || !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatalf("it is to be given up: %v, %v", again, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := r.Put(ctx, r.in("next", nil, nil)); err != nil {
+			t.Errorf("nobody may try any more: %v", err)
+		}
+	})
+}
+
 func TestCircuitLetsOneProbeThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out, most int

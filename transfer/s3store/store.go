@@ -85,7 +85,8 @@ type Store struct {
 	sum    atomic.Uint32 // the transfer.Checksum in use, stepped down where refused
 	proven atomic.Bool   // the store has taken a checksum: later refusals are about something else
 
-	verifies atomic.Bool // an answer has named the checksum that was sent: the store compares it
+	verifies     atomic.Bool // an answer has named the checksum that was sent: the store compares it
+	partVerifies atomic.Bool // likewise of a part: some stores compare those of whole objects alone
 
 	noTrailers  atomic.Bool // a checksum behind the bytes was refused, or not looked at
 	noListParts atomic.Bool // the role may not, so it is not asked again
@@ -107,8 +108,9 @@ func New(o Options) *Store {
 	if o.FirstPatience <= 0 {
 		o.FirstPatience = time.Minute
 	}
+	stall := slowStall
 	if o.SlowHTTP == nil {
-		o.SlowHTTP = o.HTTP
+		o.SlowHTTP, stall = o.HTTP, readStall
 	}
 	if o.Event == nil {
 		o.Event = func(transfer.Event) {}
@@ -122,7 +124,7 @@ func New(o Options) *Store {
 	s.lanes.bound(o.Most)
 	s.bufs.share, s.bufs.most = share(o.Memory, o.Parallel)
 	s.sum.Store(uint32(o.Checksum))
-	s.o.HTTP, s.o.SlowHTTP = dated{o.HTTP, s}, dated{o.SlowHTTP, s}
+	s.o.HTTP, s.o.SlowHTTP = dated{bounded{o.HTTP, readStall}, s}, dated{bounded{o.SlowHTTP, stall}, s}
 	opts := s.clientOptions()
 	s.client, s.direct = s3.New(opts), newDirect(&s.o, opts)
 	return s

@@ -20,7 +20,7 @@ import (
 // checksum goes behind them. Not every store takes that, and some that do not may
 // store the frame with the bytes; so it is done only
 //
-//   - where the store has shown that it compares checksums, and
+//   - where the store has shown that it compares checksums of parts, and
 //   - as long as each answer names the checksum that was sent.
 //
 // Else the same part is sent again with its checksum before it, and so are all
@@ -29,7 +29,7 @@ const trailed = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
 // trails reports whether a part of size bytes is sent so.
 func (s *Store) trails(size int64, sum transfer.Checksum) bool {
-	return s.direct != nil && sum == transfer.CRC64NVME && size > smallSize && s.verifies.Load() && !s.noTrailers.Load()
+	return s.direct != nil && sum == transfer.CRC64NVME && size > smallSize && s.partVerifies.Load() && !s.noTrailers.Load()
 }
 
 // putTrailed sends p, whose sum is known only then, as part num. known is false

@@ -110,6 +110,22 @@ func TestChecksumBehindTheBytes(t *testing.T) {
 	}
 }
 
+// TestNoTrailerWherePartsAreNotSummed proves that a store which compares the
+// checksums of objects, but not those of parts, is sent no part in vain.
+func TestNoTrailerWherePartsAreNotSummed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(func(o *Options) { o.Parallel = 1 })
+		if out := r.mustPut(t, "small", []byte("of one request")); !out.Verified {
+			t.Fatal("the object's checksum is not named")
+		}
+		r.s3.noSums = true
+		const parts = 3
+		if behind, all := putSeveral(t, r, parts); behind != 0 || all != parts+1 {
+			t.Errorf("%d of %d parts had their checksum behind them, want 0 of %d", behind, all, parts+1)
+		}
+	})
+}
+
 func sum(r *rig, kind transfer.Kind) int64 {
 	_, n := r.told(kind)
 	return n

@@ -41,8 +41,8 @@ func (s *Store) putParts(ctx context.Context, in *transfer.PutInput, up transfer
 			}
 			if err != nil {
 				up, open = transfer.Upload{}, false
-				if err := in.Journal.Forget(in.Item.Key); err != nil {
-					return out, localFault(in.Item.Key, err)
+				if err := forgetUpload(in); err != nil {
+					return out, err
 				}
 			}
 		}
@@ -55,8 +55,8 @@ func (s *Store) putParts(ctx context.Context, in *transfer.PutInput, up transfer
 		}
 		event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key, Err: err,
 			Text: "the upload that was begun is gone from the store: it starts over"})
-		if err := in.Journal.Forget(in.Item.Key); err != nil {
-			return out, localFault(in.Item.Key, err)
+		if err := forgetUpload(in); err != nil {
+			return out, err
 		}
 		up, open = transfer.Upload{}, false
 	}
@@ -280,6 +280,7 @@ func (c *partClient) putPart(ctx context.Context, num int32, p *slice) (etag str
 		etag = *out.ETag
 		if verified {
 			c.s.verifies.Store(true)
+			c.s.partVerifies.Store(true)
 		}
 		return nil
 	})

@@ -37,7 +37,7 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 			return out, true, nil
 		}
 		return out, false, errStartOver
-	case errors.Is(err, transfer.ErrStopped), ctx.Err() != nil, transfer.Fatal(err):
+	case errors.Is(err, transfer.ErrStopped), ctx.Err() != nil, transfer.Fatal(err) && !unknownTo(err):
 		return out, false, err
 	case err != nil:
 		// Denied, not implemented, or otherwise no witness: the journal does.
@@ -50,6 +50,13 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 	}
 	up.Parts = parts
 	return out, false, nil
+}
+
+// unknownTo reports an answer by which a store, or what is no store, says that it has
+// no such operation. Of which of them it is the next request tells.
+func unknownTo(err error) bool {
+	var f *Fault
+	return errors.As(err, &f) && (f.Status == http.StatusNotImplemented || f.Status == http.StatusMethodNotAllowed)
 }
 
 // agree holds the journal's parts against the store's.
@@ -100,6 +107,8 @@ type listedPart struct {
 
 func (s *Store) listParts(ctx context.Context, up *transfer.Upload) (map[int32]listedPart, error) {
 	parts := map[int32]listedPart{}
+	count := (up.Stat.Size + up.PartSize - 1) / up.PartSize
+	var turning pages
 	req := &s3.ListPartsInput{Bucket: &s.o.Bucket, Key: &up.Key, UploadId: &up.ID}
 	for {
 		var out *s3.ListPartsOutput
@@ -114,13 +123,19 @@ func (s *Store) listParts(ctx context.Context, up *transfer.Upload) (map[int32]l
 			return nil, err
 		}
 		for _, p := range out.Parts {
-			parts[aws.ToInt32(p.PartNumber)] = listedPart{aws.ToInt64(p.Size), aws.ToString(p.ETag), aws.ToString(p.ChecksumCRC64NVME)}
+			num := aws.ToInt32(p.PartNumber)
+			if num < 1 || int64(num) > count {
+				continue // none of this file's
+			}
+			parts[num] = listedPart{aws.ToInt64(p.Size), aws.ToString(p.ETag), aws.ToString(p.ChecksumCRC64NVME)}
 		}
-		next := aws.ToString(out.NextPartNumberMarker)
-		if !aws.ToBool(out.IsTruncated) || next == "" || next == aws.ToString(req.PartNumberMarker) {
+		if next := aws.ToString(out.NextPartNumberMarker); !aws.ToBool(out.IsTruncated) || next == "" || next == aws.ToString(req.PartNumberMarker) {
 			return parts, nil
 		}
-		req.PartNumberMarker = &next
+		if err := turning.turn(out.NextPartNumberMarker, len(out.Parts)); err != nil {
+			return nil, err
+		}
+		req.PartNumberMarker = out.NextPartNumberMarker
 	}
 }
 
@@ -128,9 +143,25 @@ func (s *Store) listParts(ctx context.Context, up *transfer.Upload) (map[int32]l
 // may not end it. It is forgotten by the journal either way.
 func (s *Store) Discard(ctx context.Context, j transfer.Journal, up transfer.Upload) error {
 	in := transfer.PutInput{Item: transfer.Item{Key: up.Key}, Journal: j, Event: s.o.Event}
-	return s.discard(ctx, &in, up)
+	if err := s.discard(ctx, &in, up); err != nil {
+		return err
+	}
+	if err := j.Forget(up.Key); err != nil {
+		return localFault(up.Key, err)
+	}
+	return nil
 }
 
+// forgetUpload has the journal forget an upload in whose place another is begun. A
+// crash between the two leaves the doubt.
+func forgetUpload(in *transfer.PutInput) error {
+	if err := in.Journal.Done(transfer.Doubt(in.Item.Key)); err != nil {
+		return localFault(in.Item.Key, err)
+	}
+	return nil
+}
+
+// discard is Discard, but for the journal.
 func (s *Store) discard(ctx context.Context, in *transfer.PutInput, up transfer.Upload) error {
 	var err error
 	if s.noAbort.Load() {
@@ -149,9 +180,6 @@ func (s *Store) discard(ctx context.Context, in *transfer.PutInput, up transfer.
 		s.noAbort.Store(errors.Is(err, transfer.ErrDenied))
 		in.Event(transfer.Event{Kind: transfer.Notice, Key: up.Key,
 			Text: "its unfinished upload " + up.ID + " may not be ended here and is left in the bucket"})
-	}
-	if err := in.Journal.Forget(up.Key); err != nil {
-		return localFault(up.Key, err)
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ func TestStore(t *testing.T, newStore func(t *testing.T) transfer.Store) {
 	for name, test := range map[string]func(*testing.T, transfer.Store, string){
 		"put and stat": testPut, "list": testList, "names": testNames, "missing": testMissing,
 		"changed": testChanged, "short": testShort, "moved": testMoved, "ended context": testEnded,
+		"parts": testParts, "get": testGet, "delete": testDelete,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, newStore(t), Workspace+path.Base(strings.ReplaceAll(t.Name(), "#", "-"))+"/")

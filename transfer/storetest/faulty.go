@@ -103,8 +103,12 @@ func OpOf(r *http.Request) string {
 		return "CreateMultipartUpload"
 	case r.Method == http.MethodPost && q.Has("uploadId"):
 		return "CompleteMultipartUpload"
+	case r.Method == http.MethodPost && q.Has("delete"):
+		return "DeleteObjects"
 	case r.Method == http.MethodDelete && q.Has("uploadId"):
 		return "AbortMultipartUpload"
+	case r.Method == http.MethodDelete:
+		return "DeleteObject"
 	case r.Method == http.MethodHead:
 		return "HeadObject"
 	case r.Method == http.MethodGet && q.Has("uploadId"):

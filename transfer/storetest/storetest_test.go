@@ -120,6 +120,7 @@ func TestOpOf(t *testing.T) {
 	for line, want := range map[string]string{
 		"PUT /b/k": "PutObject", "PUT /b/k?partNumber=1&uploadId=u": "UploadPart", "POST /b/k?uploads": "CreateMultipartUpload",
 		"POST /b/k?uploadId=u": "CompleteMultipartUpload", "DELETE /b/k?uploadId=u": "AbortMultipartUpload", "HEAD /b/k": "HeadObject",
+		"POST /b?delete": "DeleteObjects", "DELETE /b/k": "DeleteObject",
 		"GET /b/k?uploadId=u": "ListParts", "GET /b?list-type=2": "ListObjectsV2", "GET /b/k": "GetObject", "PATCH /b": "",
 	} {
 		method, url, _ := strings.Cut(line, " ")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -210,8 +211,8 @@ func (r *reader) destinations(p toml.Primitive, f *File) error {
 	if err := r.meta.PrimitiveDecode(p, &all); err != nil {
 		return &Error{Msg: table + " can't be read"}
 	}
-	for name, p := range all {
-		d, err := r.destination(name, p)
+	for _, name := range slices.Sorted(maps.Keys(all)) { // of several that are wrong it is always the same that is told
+		d, err := r.destination(name, all[name])
 		if err != nil {
 			return err
 		}

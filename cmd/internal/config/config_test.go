@@ -195,7 +195,9 @@ func TestValues(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, s := range []string{sample, "parallel = 1", "[destination.a1]\ndest='w'", "destination.a1.dest = 'x'", "[[destination]]\na=1", "a.b.c = 1"} {
+	for _, s := range []string{sample, "parallel = 1", "[destination.a1]\ndest='w'", "destination.a1.dest = 'x'", "[[destination]]\na=1", "a.b.c = 1",
+		"[destination.a1]\n[destination.s3]\n[destination.b]\ndest=1", "token = 'PLANTED'\npasswd = 1", "parallel = [1, 'a', true, 1.5]\nquiet = {a=1}", "\xff", "\"a\\nb\" = 1",
+		"destination = 1", "parallel = 99999999999999999999", "include = [[1]]"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -203,6 +205,30 @@ func FuzzLoad(f *testing.F) {
 		var e *Error
 		if (file == nil) == (err == nil) || err != nil && !errors.As(err, &e) {
 			t.Fatalf("%q: %v, %v", text, file, err)
+		}
+		if _, again := parse(text, known); (again == nil) != (err == nil) || err != nil && again.Error() != err.Error() {
+			t.Fatalf("%q: %v, then %v", text, err, again)
+		}
+		lines := strings.Count(text, "\n") + 1
+		if err != nil {
+			if e.Line < 0 || e.Line > lines || e.Msg == "" || strings.Contains(e.Msg+e.Hint, "\n") {
+				t.Errorf("%q: %+v", text, e)
+			}
+			return
+		}
+		sound := func(settings map[string]Value) {
+			for name, v := range settings {
+				if !slices.Contains(known, strings.ReplaceAll(name, "_", "-")) || v.Line < 0 || v.Line > lines {
+					t.Errorf("%q: %s is %+v", text, name, v)
+				}
+			}
+		}
+		sound(file.Settings)
+		for name, d := range file.Destinations {
+			if badName(name) != "" || d.Dest == "" {
+				t.Errorf("%q: %s is %+v", text, name, d)
+			}
+			sound(d.Settings)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package dest_test
 import (
 	"errors"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -141,5 +142,53 @@ func TestAt(t *testing.T) {
 	}
 	if got := d.At("own", ""); got.String() != "s3://own/" || !got.Dir {
 		t.Errorf("a bucket of its own: %s", got)
+	}
+}
+
+// FuzzRemotes: what is fetched has names that differ, and a sync never takes two
+// sides for the same.
+func FuzzRemotes(f *testing.F) {
+	f.Add("ws/a", "ws/b/a")
+	f.Add("s3://bucket/a/", "s3://bucket")
+	f.Add("./dir", "ws/p")
+	f.Add("s3://b1", "s3://b2/x")
+	f.Add("\x1b", "s3://bucket/\u009b")
+	f.Chdir(f.TempDir())
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if way, err := dest.Direction([]string{a, b}, [2]bool{}); err != nil {
+			mistake(t, err)
+		} else if turned, err := dest.Direction([]string{b, a}, [2]bool{}); err == nil && turned == way && a != b {
+			t.Errorf("%q and %q are synced the same way, however they are written", a, b)
+		}
+		var from []dest.Dest
+		for _, arg := range []string{a, b} {
+			d, err := dest.ParseSource(arg, "bucket")
+			if err != nil {
+				mistake(t, err)
+				return
+			}
+			from = append(from, d)
+		}
+		remotes, err := dest.Remotes(from)
+		if err != nil {
+			mistake(t, err)
+			return
+		}
+		names := map[string]bool{}
+		for _, r := range remotes {
+			if name := path.Base(r.Key); r.Keep && (names[name] || name == "." || name == "/" || name == "..") {
+				t.Errorf("%q and %q: %+v", a, b, remotes)
+			} else {
+				names[name] = true
+			}
+		}
+	})
+}
+
+// mistake wants an error in the user's words.
+func mistake(t *testing.T, err error) {
+	t.Helper()
+	if m, ok := errors.AsType[*dest.Mistake](err); !ok || m.Msg == "" {
+		t.Errorf("%#v", err)
 	}
 }

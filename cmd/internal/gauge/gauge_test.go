@@ -9,7 +9,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shaped is a link of which each lane gets at most lane bytes a second, all
 // together at most all, and where each object waits for an answer.

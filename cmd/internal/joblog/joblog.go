@@ -19,6 +19,7 @@ import (
 
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"agent/cmd/internal/ownfile"
 	"agent/transfer"
 )
 
@@ -107,7 +108,7 @@ func openFile(path string, private bool) (io.WriteCloser, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	f, err := ownfile.Append(path, 0o600)
 	if err != nil {
 		return nil, err
 	}

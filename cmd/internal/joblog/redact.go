@@ -3,6 +3,8 @@ package joblog
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/url"
@@ -29,8 +31,9 @@ type Redactor struct {
 }
 
 // Redact registers a secret. It is found in the spellings that logs give it:
-// as it is, in a URL, quoted by Go, and in JSON. Shorter than 6 bytes it is
-// ignored.
+// as it is, in a URL, quoted by Go, and in JSON; and in those that a server
+// might: in hex and, also amid other text, in base64; and with its end cut off, if
+// 24 bytes are left. Shorter than 6 bytes it is ignored.
 func (r *Redactor) Redact(secret string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,6 +59,22 @@ func spellings(s string) []string {
 	out := []string{s, inURL, inPath, lowerHex(inURL), lowerHex(inPath), quoted[1 : len(quoted)-1]}
 	if j, err := json.Marshal(s); err == nil {
 		out = append(out, string(j[1:len(j)-1]))
+	}
+	hexed := hex.EncodeToString([]byte(s))
+	out = append(out, hexed, strings.ToUpper(hexed))
+	return append(out, inBase64(s)...)
+}
+
+// inBase64 is what base64 makes of s whatever stands around it: of each of three
+// offsets those characters that are made of s alone.
+func inBase64(s string) []string {
+	var out []string
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for before := range 3 {
+			text := enc.EncodeToString(append(make([]byte, before), s...))
+			first, last := (before*8+5)/6, (before+len(s))*8/6
+			out = append(out, text[first:last])
+		}
 	}
 	return out
 }
@@ -124,6 +143,7 @@ func (r *Redactor) String(s string) string {
 	for _, secret := range r.secrets {
 		s = strings.ReplaceAll(s, secret, gone)
 	}
+	s = r.beginnings(s)
 	r.mu.RUnlock()
 	low := strings.ToLower(s)
 	for _, p := range patterns {
@@ -132,6 +152,41 @@ func (r *Redactor) String(s string) string {
 		}
 	}
 	return s
+}
+
+// leastHead is how many bytes of a secret's beginning are taken for it: a server's
+// words are cut to a length, and the cut may go through a token that is in them.
+const leastHead = 24
+
+// beginnings takes out secrets whose ends are missing. The caller holds mu.
+func (r *Redactor) beginnings(s string) string {
+	for _, secret := range r.secrets {
+		if len(secret) <= leastHead {
+			continue
+		}
+		for {
+			i := strings.Index(s, secret[:leastHead])
+			if i < 0 {
+				break
+			}
+			// Several may begin alike, as all tokens of one issuer do.
+			n := 0
+			for _, other := range r.secrets {
+				n = max(n, common(s[i:], other))
+			}
+			s = s[:i] + gone + s[i+n:]
+		}
+	}
+	return s
+}
+
+// common is how many bytes a and b have in common at their beginning.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // longest is how long a line may be before it is left out as a whole: cut

@@ -2,10 +2,12 @@ package joblog
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -153,4 +155,55 @@ func FuzzWriter(f *testing.F) {
 			t.Fatalf("the secret came through: %q", out.String())
 		}
 	})
+}
+
+// TestCutSecret proves that of a secret whose end was cut off, as a server's words are
+// cut to a length, nothing of use is left; also where several begin alike.
+func TestCutSecret(t *testing.T) {
+	var r Redactor
+	begin := "IQoJb3JpZ2luX2VjEPL/////" + strings.Repeat("A", 30)
+	var all []string
+	for i := range 3 {
+		all = append(all, begin+strings.Repeat(fmt.Sprintf("%c+/b", 'k'+i), 250+i))
+		r.Redact(all[i])
+	}
+	for i, secret := range all {
+		for name, text := range map[string]string{
+			"raw": secret, "query": url.QueryEscape(secret), "hex": fmt.Sprintf("%x", secret), "base64": base64.StdEncoding.EncodeToString([]byte("x" + secret)),
+		} {
+			for _, n := range []int{40, 60, 200, 500, len(text)} {
+				got := r.String("said <" + text[:n] + "…>")
+				if left := strings.ReplaceAll(strings.TrimPrefix(got, "said "), gone, ""); !strings.Contains(got, gone) || len(left) > len("<…>")+6 {
+					t.Errorf("%d, %d bytes of %s: %s", i, n, name, got)
+				}
+			}
+		}
+	}
+}
+
+// A server may repeat a secret in another spelling, with whatever around it.
+func TestSpellingsOfASecret(t *testing.T) {
+	const secret = "wJalr/XUtn+FEMI=K7 MDENG\"bPx"
+	for name, text := range map[string]string{
+		"raw": secret, "query": url.QueryEscape(secret), "path": url.PathEscape(secret), "quoted": strconv.Quote(secret),
+		"hex": fmt.Sprintf("%x", secret), "HEX": fmt.Sprintf("%X", secret),
+		"base64": base64.StdEncoding.EncodeToString([]byte(secret)), "Basic": base64.StdEncoding.EncodeToString([]byte("user:" + secret)),
+		"base64url": base64.URLEncoding.EncodeToString([]byte("a" + secret + "bc")), "raw base64": base64.RawURLEncoding.EncodeToString([]byte("ab" + secret)),
+	} {
+		var r Redactor
+		r.Redact(secret)
+		got := r.String("said <" + text + ">")
+		if !strings.Contains(got, gone) || strings.Contains(got, text) {
+			t.Errorf("%s: %s", name, got)
+		}
+		// What is left is less than a few characters at each end.
+		if left := strings.ReplaceAll(strings.TrimPrefix(got, "said "), gone, ""); len(left) > len("<user:>")+6 {
+			t.Errorf("%s: %q is left", name, left)
+		}
+	}
+	var r Redactor
+	r.Redact(secret)
+	if got := r.String("nothing of it"); got != "nothing of it" {
+		t.Error(got)
+	}
 }

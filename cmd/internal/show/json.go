@@ -1,6 +1,7 @@
 package show
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -256,17 +257,33 @@ func (v *jsonView) explain(err error) (what, hint string) {
 // an error would be a mistake in this file; the line is then missing.
 func (v *jsonView) put(line any) {
 	from := v.out.Len()
-	enc := json.NewEncoder(v.out)
+	if encode(&v.out.Buffer, line, "") != nil {
+		v.out.Truncate(from)
+	}
+}
+
+// AsJSON is v as JSON with a line end, for whatever may come to be looked at on a
+// terminal: what that might obey is escaped. Without an indent it is one line.
+func AsJSON(v any, indent string) ([]byte, error) {
+	var out bytes.Buffer
+	err := encode(&out, v, indent)
+	return out.Bytes(), err
+}
+
+func encode(out *bytes.Buffer, v any, indent string) error {
+	from := out.Len()
+	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(line); err != nil {
-		v.out.Truncate(from)
-		return
+	enc.SetIndent("", indent)
+	if err := enc.Encode(v); err != nil {
+		return err
 	}
-	if b := v.out.Bytes()[from:]; !harmless(b) {
+	if b := out.Bytes()[from:]; !harmless(b) {
 		safe := escape(b)
-		v.out.Truncate(from)
-		v.out.Write(safe)
+		out.Truncate(from)
+		out.Write(safe)
 	}
+	return nil
 }
 
 // harmless reports whether b is ASCII: JSON has escaped its control characters

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// together shows all mutants of one package at once to their tests, which is
+// quick, but proves nothing: one may do another's work, or hide it. It is for
+// whoever writes them.
+func (r *runner) together(ctx context.Context, all []mutant) ([]outcome, string, error) {
+	sum := mutant{}
+	var names []string
+	for i := range all {
+		m := &all[i]
+		if m.Package != all[0].Package || m.Tags != all[0].Tags {
+			return nil, "", fmt.Errorf("%s is of another package than %s: choose by -run", m.at, all[0].at)
+		}
+		sum.Changes = append(sum.Changes, m.Changes...)
+		if name := regexp.QuoteMeta(m.Test); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	at, err := r.place(ctx, &sum)
+	if err != nil {
+		return nil, "", err
+	}
+	// A pattern has one part for each level of names.
+	var top, sub []string
+	for _, name := range names {
+		t, s, below := strings.Cut(name, "/")
+		top = append(top, t)
+		if below {
+			sub = append(sub, s)
+		}
+	}
+	if len(sub) > 0 && len(sub) < len(top) {
+		return nil, "", errors.New("choose tests, or what is below tests")
+	}
+	pattern := "^(" + strings.Join(top, "|") + ")$"
+	if len(sub) > 0 {
+		pattern += "/^(" + strings.Join(sub, "|") + ")$"
+	}
+	out, passed, err := r.test(ctx, at, all[0].Package, all[0].Tags, pattern)
+	if err != nil {
+		return nil, "", err
+	}
+	var got []outcome
+	for i := range all {
+		said := out
+		if strings.Contains(out, "=== ") && !panicked.MatchString(out) {
+			said = section(out, all[i].Test)
+			passed = !strings.Contains(said, "--- FAIL: "+all[i].Test)
+		}
+		got = append(got, judge(&all[i], said, passed))
+	}
+	return got, out, nil
+}
+
+var running = regexp.MustCompile(`^=== (?:RUN|NAME|CONT|PAUSE) +(\S+)`)
+
+// section is what go test -v says of one test and those below it.
+func section(out, test string) string {
+	var b strings.Builder
+	mine := false
+	for line := range strings.Lines(out) {
+		if m := running.FindStringSubmatch(line); m != nil {
+			mine = m[1] == test || strings.HasPrefix(m[1], test+"/")
+		}
+		if mine || strings.Contains(line, ": "+test+" (") || strings.Contains(line, ": "+test+"/") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,273 @@
+//go:build long && linux
+
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var (
+	crashKills = flag.Int64("kills", 150, "SIGKILLs of TestLongCrash")
+	crashSeed  = flag.Uint64("seed", 0, "seed of TestLongCrash (0: another each time)")
+)
+
+const (
+	crashWorkers = 3
+	crashMost    = 12              // kills between the beginning and the end of one command
+	crashLife    = 4 * time.Second // of a token
+	crashRate    = "30MB"          // bytes that each platform takes a second
+	crashPart    = 5 << 20         // bytes of a part; ranges have a fifth
+)
+
+// TestLongCrash kills uploads, downloads and syncs both ways at random instants
+// between their start and their end, hundreds of times ('make crash': 2,000), stops some
+// for longer than a token lives, and kills the platform under others. After each kill
+// whatever is marked done is held against what is there, and at the end of each command
+// every byte. What is sent again is at most what was in flight and what was acknowledged
+// an instant before the kill.
+func TestLongCrash(t *testing.T) {
+	seed := *crashSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-kills %d -seed %d", *crashKills, seed)
+	began := time.Now()
+	var kills atomic.Int64
+	all := make([]*crasher, crashWorkers)
+	t.Run("workers", func(t *testing.T) {
+		for i := range all {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				all[i] = newCrasher(t, rand.New(rand.NewPCG(seed, uint64(i))), &kills)
+				all[i].play()
+			})
+		}
+	})
+	var sum crashSum
+	for _, c := range all {
+		sum.add(&c.sum)
+	}
+	t.Logf("%v\n%s", time.Since(began).Round(time.Second), sum.report())
+	if n := kills.Load(); n < *crashKills {
+		t.Errorf("only %d kills", n)
+	}
+	if sum.up.units == 0 || sum.down.units == 0 {
+		t.Error("no kill lost anything: that proves nothing")
+	}
+}
+
+// crasher is one user with a directory that changes, a workspace, and a copy.
+type crasher struct {
+	t     *testing.T
+	rnd   *rand.Rand
+	kills *atomic.Int64 // of all
+	r     *rig
+	down  *rig // the same, by way of the line
+	line  *crashLine
+	probe *stallProbe
+	log   int64 // how far the platform's log was read
+	// span is what the instants of kills are spread over, from the start of a run: longer
+	// where the machine is slow.
+	span time.Duration
+
+	src, copy string
+	files     tree // of src
+	far       tree // in the workspace
+	was       tree // in the copy, before the command that runs
+	version   int
+
+	restarts []string // of the platform: when
+	sum      crashSum
+}
+
+func newCrasher(t *testing.T, rnd *rand.Rand, kills *atomic.Int64) *crasher {
+	r := newRig(t, "-role", []string{"platform", "full"}[rnd.IntN(2)], "-token-life", crashLife.String(), "-rate", crashRate)
+	c := &crasher{t: t, rnd: rnd, kills: kills, r: r, line: &crashLine{}, probe: probeStalls(t), span: 900 * time.Millisecond, files: tree{}, far: tree{}, was: tree{}}
+	t.Cleanup(c.probe.stop)
+	c.src, c.copy = filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "copy")
+	config, err := r.sb.ProcessConfig(r.home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.env = slices.Clip(append(r.env, "AWS_CONFIG_FILE="+config)) // for who outlives its token
+	down := *r
+	c.down = (&down).through(c.line.handler)
+	return c
+}
+
+// play makes rounds until there were kills enough: the directory changes, goes to the
+// workspace, and from there to the copy.
+func (c *crasher) play() {
+	for round := 0; c.more() && !c.t.Failed(); round++ {
+		deleted := c.change(round)
+		c.send(round, deleted)
+		c.fetch()
+		c.sum.rounds++
+	}
+}
+
+func (c *crasher) more() bool { return c.kills.Load() < *crashKills }
+
+// send is an upload or a sync to the workspace, killed again and again.
+func (c *crasher) send(round int, deleted bool) {
+	command, flags := "upload", []string{}
+	for name, b := range c.files {
+		c.far[name] = b
+	}
+	if deleted || c.rnd.IntN(2) == 0 {
+		command, flags = "sync", []string{"--delete", "--max-delete", "100%"}
+		c.far = tree{}.and(c.files)
+	}
+	args := slices.Concat([]string{command, "--quiet", "--parallel", fmt.Sprint(1 + c.rnd.IntN(4)), "--part-size", "5MiB"}, flags, []string{c.src, c.r.dest})
+	runs := c.drive(c.r, args, c.sentIsStored)
+	c.countSent(runs)
+	c.r.holds(c.far)
+	c.sum.objects += len(c.far)
+	if c.t.Failed() {
+		c.t.Logf("in round %d, %q", round, args)
+	}
+}
+
+// fetch is a download or a sync to the copy, killed again and again.
+func (c *crasher) fetch() {
+	flags := []string{"download"}
+	if len(c.was) > len(c.far) || c.rnd.IntN(2) == 0 || c.gone() {
+		flags = []string{"sync", "--delete", "--max-delete", "100%"}
+	}
+	args := slices.Concat(flags, []string{"--quiet", "--parallel", fmt.Sprint(1 + c.rnd.IntN(4)), "--part-size", "1MiB", c.r.dest, c.copy})
+	runs := c.drive(c.down, args, c.fetchedIsWhole)
+	c.countFetched(runs)
+	c.far.isIn(c.t, c.copy)
+	c.sum.files += len(c.far)
+	c.was = tree{}.and(c.far)
+	if c.t.Failed() {
+		c.t.Logf("%q", args)
+	}
+}
+
+// gone tells whether the copy has files that the workspace has not.
+func (c *crasher) gone() bool {
+	for name := range c.was {
+		if _, ok := c.far[name]; !ok {
+			return true
+		}
+	}
+	return false
+}
+
+// lived is one run of a command.
+type lived struct {
+	key    string // of its first token, which no other run has
+	from   time.Time
+	killed kill // zero where it ended by itself
+}
+
+// drive runs a command to its end, however often it is killed on the way; look is
+// called after each kill.
+func (c *crasher) drive(r *rig, args []string, look func()) (runs []lived) {
+	for n := 0; ; n++ {
+		q := *r
+		token := r.token()
+		q.env = slices.Concat(r.env, token)
+		run := lived{key: value(token, "AWS_ACCESS_KEY_ID"), from: time.Now()}
+		p := q.start(args...)
+		if n >= crashMost || !c.more() || c.t.Failed() {
+			c.ended(p.wait())
+			return append(runs, run)
+		}
+		before := c.moved()
+		done := c.outlive(p, &run)
+		runs = append(runs, run)
+		if done {
+			c.span = max(c.span*4/5, 300*time.Millisecond)
+			return runs
+		}
+		if c.moved() == before {
+			c.span = min(c.span*5/4, time.Minute)
+		}
+		c.kills.Add(1)
+		c.sum.kills++
+		look()
+	}
+}
+
+// outlive lets things happen to a run until it is killed or done.
+func (c *crasher) outlive(p *proc, run *lived) (done bool) {
+	for {
+		span := time.Duration(c.rnd.Int64N(int64(c.span)))
+		if c.rnd.IntN(4) == 0 {
+			span /= 6 // while it starts
+		}
+		select {
+		case <-p.done:
+			c.ended(p.wait())
+			return true
+		case <-time.After(span):
+		}
+		switch dice := c.rnd.IntN(1000); {
+		case dice < 15:
+			c.sleep(p)
+		case dice < 60:
+			c.killPlatform()
+		default:
+			at := time.Now()
+			p.signal(syscall.SIGKILL)
+			if e := p.wait(); e.code >= 0 {
+				c.ended(e) // just before it
+				return true
+			}
+			run.killed = c.probe.kill(at)
+			return false
+		}
+	}
+}
+
+// moved is how many transfers of the command that runs have ended, well or not.
+func (c *crasher) moved() (n int) {
+	log, _, err := c.r.sb.RequestsFrom(c.log)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, q := range log {
+		if _, ok := unitOf(q); ok || q.Op == "GetObject" {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *crasher) ended(e ended) {
+	if e.code != 0 {
+		c.t.Errorf("exit %d\n%s%s", e.code, e.out, e.err)
+	}
+}
+
+// sleep stops a run for longer than its token lives.
+func (c *crasher) sleep(p *proc) {
+	p.signal(syscall.SIGSTOP)
+	<-time.After(crashLife + 500*time.Millisecond)
+	p.signal(syscall.SIGCONT)
+	c.sum.sleeps++
+}
+
+// killPlatform kills the platform, which is back a moment later.
+func (c *crasher) killPlatform() {
+	if err := c.r.sb.Kill(); err != nil {
+		c.t.Fatal(err)
+	}
+	<-time.After(time.Duration(c.rnd.Int64N(int64(300 * time.Millisecond))))
+	if err := c.r.sb.Restart(context.Background()); err != nil {
+		c.t.Fatal(err)
+	}
+	c.restarts = append(c.restarts, time.Now().Format("05.000"))
+	c.sum.platforms++
+}

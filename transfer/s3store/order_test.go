@@ -1,0 +1,173 @@
+package s3store
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"agent/journal"
+	"agent/transfer"
+	"agent/transfer/checksum"
+	"agent/transfer/storetest"
+)
+
+// spying is a rig that shows its requests before they are made.
+func spying(spy func(req *http.Request)) *rig {
+	return newRig(func(o *Options) {
+		o.Parallel = 1 // parts go in order
+		next := o.HTTP
+		o.HTTP = doer(func(req *http.Request) (*http.Response, error) {
+			spy(req)
+			return next.Do(req)
+		})
+	})
+}
+
+// slowJournal is a journal in dir that writes nothing within an hour, unless
+// somebody waits for it.
+func slowJournal(t *testing.T, dir string, job journal.Job) *journal.DB {
+	t.Helper()
+	db, err := journal.Open(t.Context(), dir, job, journal.Options{Interval: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	// The first change after a pause is written at once: let it be this one.
+	if err := errors.Join(db.SetMark(transfer.Mark{}), db.Flush(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// afterACrash is what the journal in dir would know of key if all ended now.
+func afterACrash(t *testing.T, dir string, job journal.Job, key string) transfer.Upload {
+	t.Helper()
+	image := t.TempDir()
+	b, err := os.ReadFile(filepath.Join(dir, "journal.db"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(image, "journal.db"), b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := journal.Open(t.Context(), image, job, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	up, _, err := db.Upload(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return up
+}
+
+// TestDurableInOrder proves that the id of an upload is on the disk before its
+// first part is sent, and all its parts are before an object is made of them.
+func TestDurableInOrder(t *testing.T) {
+	dir, job := t.TempDir(), journal.NewJob("upload", []string{"/d"}, "http://s3.test", "b", "")
+	db := slowJournal(t, dir, job)
+	parts, completed := 0, 0
+	r := spying(func(req *http.Request) {
+		switch storetest.OpOf(req) {
+		case opPart:
+			parts++
+			if up := afterACrash(t, dir, job, "k"); up.ID != req.URL.Query().Get("uploadId") {
+				t.Errorf("part %d is sent, and a crash now would not know its upload", parts)
+			}
+		case opComplete:
+			completed++
+			if up := afterACrash(t, dir, job, "k"); len(up.Parts) != parts {
+				t.Errorf("the object is made of %d parts, of which a crash now would know %d", parts, len(up.Parts))
+			}
+		}
+	})
+	if out, err := r.Put(t.Context(), r.in("k", big(), db)); err != nil || !out.Verified {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if parts != 3 || completed != 1 {
+		t.Errorf("%d parts were sent, and %d objects made", parts, completed)
+	}
+}
+
+// TestChangedBehindItsLastPart proves that a file which changes when all its
+// parts are there becomes no object.
+func TestChangedBehindItsLastPart(t *testing.T) {
+	r := newRig(nil)
+	in := r.in("k", big(), nil)
+	in.Unchanged = func() error {
+		if r.s3.count(opPart) == 3 {
+			return transfer.ErrChanged
+		}
+		return nil
+	}
+	if _, err := r.Put(t.Context(), in); !errors.Is(err, transfer.ErrChanged) || r.s3.object("k") != nil {
+		t.Errorf("the object was made: %v; %v", r.s3.object("k") != nil, err)
+	}
+}
+
+// TestChecksumsGoWithEveryRequest proves that the store is given a checksum to
+// compare with everything it takes: small objects, each part, and the whole of
+// the parts.
+func TestChecksumsGoWithEveryRequest(t *testing.T) {
+	const behind = "behind the bytes" // a store that compares those refuses wrong ones
+	got := map[string][]string{}
+	r := spying(func(req *http.Request) {
+		op, sum := storetest.OpOf(req), req.Header.Get("X-Amz-Checksum-Crc64nvme")
+		if trailedPart(req) {
+			sum = behind
+		}
+		got[op] = append(got[op], sum)
+		if op == opComplete && req.Header.Get("X-Amz-Checksum-Type") != "FULL_OBJECT" {
+			t.Errorf("the whole has a checksum of type %q", req.Header.Get("X-Amz-Checksum-Type"))
+		}
+	})
+	body := big()
+	r.mustPut(t, "large", body)
+	r.mustPut(t, "small", body[:1000])
+	sum := func(b []byte) string { return checksum.Encode64(checksum.Sum64(b)) }
+	for op, want := range map[string][]string{
+		opPart:     {sum(body[:MinPartSize]), behind, sum(body[2*MinPartSize:])},
+		opComplete: {sum(body)},
+		opPut:      {sum(body[:1000])},
+	} {
+		if !slices.Equal(got[op], want) {
+			t.Errorf("%s went with %q, want %q", op, got[op], want)
+		}
+	}
+}
+
+// TestLostCompleteIsSettled proves that a lost answer to Complete, behind which
+// the store knows the upload no more, is settled by the object and sends nothing.
+func TestLostCompleteIsSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		r.faults.On(1, storetest.Op(opComplete), storetest.Reset(true))
+		out := r.mustPut(t, "k", big())
+		if n := r.s3.count(opPart); n != 3 || !out.Verified {
+			t.Errorf("%d parts were sent; %+v", n, out)
+		}
+	})
+}
+
+// TestCompleteThatComesToNothing proves that a second Complete is not believed before
+// the object is there: some stores say yes to it while they work at the first, and may
+// end before that is done.
+func TestCompleteThatComesToNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		r.faults.On(1, storetest.Op(opComplete), storetest.Reset(false))
+		r.faults.On(2, storetest.Op(opComplete), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+			return good(req, `<CompleteMultipartUploadResult><ETag>"0123-3"</ETag></CompleteMultipartUploadResult>`), nil
+		}})
+		out := r.mustPut(t, "k", big())
+		if n := r.s3.count(opPart); n != 6 || !out.Verified || out.ETag == `"0123-3"` {
+			t.Errorf("%d parts were sent; %+v", n, out)
+		}
+	})
+}
