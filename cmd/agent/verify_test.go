@@ -4,10 +4,13 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
@@ -111,6 +114,38 @@ func TestVerifyForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e := r.run("verify", "--no-extra", dir, r.dest); e.code != 1 || !strings.Contains(e.out, "failed       "+dir+"/md5") {
+		t.Errorf("exit %d\n%s%s", e.code, e.out, e.err)
+	}
+}
+
+// TestVerifyFollowsNothing proves that where no links are followed verify reads none
+// that takes the place of a file once it was found, though the bytes are the same.
+func TestVerifyFollowsNothing(t *testing.T) {
+	t.Parallel()
+	files := tree{}.with("data", 1000)
+	dir := files.write(t)
+	r := newRig(t).withToken()
+	r.upload(0, dir)
+	path, outside := filepath.Join(dir, "data"), filepath.Join(t.TempDir(), "outside")
+	var replace sync.Once
+	var errs error
+	r.through(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if q.Method == http.MethodHead {
+				replace.Do(func() { errs = errors.Join(os.Rename(path, outside), os.Symlink(outside, path)) })
+			}
+			next.ServeHTTP(w, q)
+		})
+	})
+	e := r.run("verify", "--no-follow-symlinks", dir, r.dest)
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	if e.code != 1 || !strings.Contains(e.out, "failed       "+path) || !strings.Contains(e.out, "symbolic link now") {
+		t.Errorf("exit %d\n%s%s", e.code, e.out, e.err)
+	}
+	// Who follows links is told that it is the same.
+	if e := r.run("verify", dir, r.dest); e.code != 0 || e.out != "" {
 		t.Errorf("exit %d\n%s%s", e.code, e.out, e.err)
 	}
 }
