@@ -73,7 +73,14 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 		}
 		return res, nil
 	case isCode(err, "NoSuchUpload"), notFound(err): // or a 404 of which the reason was lost on the way
-		return s.settle(ctx, in, up, sum64)
+		out, unsettled := s.settle(ctx, in, up, sum64)
+		switch {
+		case !errors.Is(unsettled, errStartOver):
+			return out, unsettled
+		case isCode(err, "NoSuchUpload"):
+			return res, errors.Join(errStartOver, err)
+		}
+		return res, err // a proxy's 404, say, is no reason to give up what is stored
 	case isCode(err, "InvalidPart"), isCode(err, "InvalidPartOrder"), errors.Is(err, errBadAnswer),
 		isCode(err, "BadDigest"), isCode(err, "XAmzContentChecksumMismatch"):
 		// What the store holds is not what we recorded.

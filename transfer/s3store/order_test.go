@@ -216,3 +216,27 @@ func TestSecondCompleteIsBelieved(t *testing.T) {
 		})
 	}
 }
+
+// TestCompleteOfNobody proves that a 404 which does not say that the upload is gone, as
+// a proxy answers whose store is away, costs nothing that is stored: the file fails, and
+// the next run goes on.
+func TestCompleteOfNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, j := newRig(nil), &storetest.Journal{}
+		page := storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+			return storetest.Response(req, http.StatusNotFound, "text/plain", "404 page not found"), nil
+		}}
+		r.faults.On(0, func(*http.Request) bool { return r.s3.count(opPart) == 3 }, page)
+		in := r.in("k", big(), j)
+		if _, err := r.Put(t.Context(), in); err == nil || r.s3.object("k") != nil {
+			t.Fatalf("it is stored: %v, %v", r.s3.object("k") != nil, err)
+		}
+		if up, open, err := j.Upload("k"); !open || len(up.Parts) != 3 || err != nil {
+			t.Errorf("the journal has %d parts, open %v, %v", len(up.Parts), open, err)
+		}
+		r.faults.Clear()
+		if out, err := r.Put(t.Context(), r.in("k", big(), j)); err != nil || !out.Verified || r.s3.count(opPart) != 3 {
+			t.Errorf("%d parts were sent; %+v, %v", r.s3.count(opPart), out, err)
+		}
+	})
+}
