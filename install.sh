@@ -21,11 +21,12 @@ fail() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# fetch NAME FILE: a file of the release.
+# fetch NAME FILE: a file of the release. A redirect is followed by curl alone, which
+# holds it to https: wget would go on by http, its --https-only is about links in pages.
 fetch() {
   case $url in
-    https://*) protocols='=https' ;;
-    http://127.0.0.1[:/]* | http://localhost[:/]* | http://'[::1]'[:/]*) protocols='=http' ;;
+    https://*) protocols='=https' hops=10 ;;
+    http://127.0.0.1[:/]* | http://localhost[:/]* | http://'[::1]'[:/]*) protocols='=http' hops=0 ;;
     *://*) fail "$url is neither https nor on this machine: nobody could say who answers there" ;;
     *)
       cp -- "$url/$1" "$2" || fail "$1 is not in $url"
@@ -33,16 +34,16 @@ fetch() {
       ;;
   esac
   if has curl; then
-    curl --proto "$protocols" --tlsv1.2 --fail --silent --show-error --location --retry 3 --output "$2" -- "$url/$1"
+    curl --proto "$protocols" --tlsv1.2 --fail --silent --show-error --location --max-redirs "$hops" --retry 3 --output "$2" -- "$url/$1" ||
+      fail "$url/$1 could not be fetched"
   elif has wget; then
-    if [ "$protocols" = '=https' ] && wget --help 2>&1 | grep -q -- --https-only; then
-      wget --https-only --quiet --output-document="$2" -- "$url/$1"
-    else
-      wget -q -O "$2" -- "$url/$1"
-    fi
+    wget --help 2>&1 | grep -q -- --max-redirect ||
+      fail 'this wget follows redirects to where anybody may answer: curl or GNU wget is needed'
+    wget --max-redirect=0 --quiet --output-document="$2" -- "$url/$1" ||
+      fail "$url/$1 could not be fetched: if it is elsewhere (a redirect), curl is needed"
   else
     fail 'neither curl nor wget is here: fetch the files of the release yourself, and name their folder with --url'
-  fi || fail "$url/$1 could not be fetched"
+  fi
 }
 
 # sum FILE: its SHA-256.

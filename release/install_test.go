@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -157,16 +159,7 @@ func TestInstallWithWget(t *testing.T) {
 		t.Skip(err)
 	}
 	s := newShop(t, "1.2.3")
-	s.path = t.TempDir()
-	for _, tool := range strings.Fields("sh wget uname mktemp rm grep wc sha256sum cut tar gzip mkdir cp chmod mv cat") {
-		path, err := exec.LookPath(tool)
-		if err == nil {
-			err = os.Symlink(path, filepath.Join(s.path, tool))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.tools("wget")
 	if out, err := s.install("--url", s.url); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -176,6 +169,101 @@ func TestInstallWithWget(t *testing.T) {
 	}
 	if out, err := s.install("--url", s.url); err == nil || !strings.Contains(out, "neither curl nor wget is here") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// tools makes the PATH one of these alone, and of what any system has.
+func (s *shop) tools(more ...string) {
+	s.t.Helper()
+	s.path = s.t.TempDir()
+	for _, tool := range append(strings.Fields("sh uname mktemp rm grep wc sha256sum cut tar gzip mkdir cp chmod mv cat"), more...) {
+		path, err := exec.LookPath(tool)
+		if err == nil {
+			err = os.Symlink(path, filepath.Join(s.path, tool))
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// TestInstallRefusesOldWget: a wget that can't be told to follow no redirect is not
+// used, on this machine neither.
+func TestInstallRefusesOldWget(t *testing.T) {
+	s := newShop(t, "1.2.3")
+	s.tools()
+	called := filepath.Join(s.home, "called")
+	s.write(filepath.Join(s.path, "wget"), `#!/bin/sh
+[ "$1" = --help ] || { echo "$*" >>"`+called+`"; exit 1; }
+echo "Usage: wget [-cqS] [--spider] [-O FILE] [-o LOGFILE] [--header STR] [-U AGENT] [-T SEC] URL..." >&2
+exit 1
+`)
+	if err := os.Chmod(filepath.Join(s.path, "wget"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range []string{s.url, "https://agent.example"} {
+		if out, err := s.install("--url", url); err == nil || !strings.Contains(out, "curl or GNU wget is needed") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	s.has("")
+	if text, err := os.ReadFile(called); err == nil {
+		t.Errorf("it was called: %s", text)
+	}
+}
+
+// TestInstallStaysOnHTTPS: a release over https is installed, and one whose server
+// leads away to plain http is not, as far as nobody is asked there. So it is with a
+// server on this machine that leads anywhere.
+func TestInstallStaysOnHTTPS(t *testing.T) {
+	for _, tool := range []string{"curl", "wget"} {
+		t.Run(tool, func(t *testing.T) {
+			if _, err := exec.LookPath(tool); err != nil {
+				t.Skip(err)
+			}
+			s := newShop(t, "1.2.3")
+			s.tools(tool)
+			var asked atomic.Int64
+			files := http.FileServer(http.Dir(s.dir))
+			plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+				asked.Add(1)
+				files.ServeHTTP(w, q)
+			}))
+			defer plain.Close()
+			var serve atomic.Pointer[http.Handler]
+			shop := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { (*serve.Load()).ServeHTTP(w, q) }))
+			defer shop.Close()
+			ca := filepath.Join(s.home, "ca.pem")
+			s.write(ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shop.Certificate().Raw})))
+			s.write(filepath.Join(s.home, ".wgetrc"), "ca_certificate = "+ca+"\n")
+			s.write(filepath.Join(s.home, ".curlrc"), "cacert = \""+ca+"\"\n")
+
+			for what, leads := range map[string]func(path string) bool{
+				"everything": func(string) bool { return true }, "the archive": func(path string) bool { return !strings.HasSuffix(path, sumsName) },
+			} {
+				var away http.Handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+					if leads(q.URL.Path) {
+						http.Redirect(w, q, plain.URL+q.URL.Path, http.StatusFound)
+						return
+					}
+					files.ServeHTTP(w, q)
+				})
+				local := httptest.NewServer(away)
+				serve.Store(&away)
+				for _, url := range []string{shop.URL, local.URL} {
+					if out, err := s.install("--url", url); err == nil || !strings.Contains(out, "could not be fetched") || asked.Load() > 0 {
+						t.Errorf("%s leads away with %s: %v, %d requests by http\n%s", url, what, err, asked.Load(), out)
+					}
+				}
+				local.Close()
+			}
+			s.has("")
+			serve.Store(&files)
+			if out, err := s.install("--url", shop.URL); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			s.has("1.2.3")
+		})
 	}
 }
 
