@@ -221,7 +221,8 @@ type Request struct {
 	Key       string    `json:"key"`
 	UploadID  string    `json:"uploadId"`
 	Part      int       `json:"part"`
-	Bytes     int64     `json:"bytes"` // of the body
+	Bytes     int64     `json:"bytes"`  // of the body that came, with any framing
+	Length    int64     `json:"length"` // of the body as it was announced, without; -1 where it was not
 	Status    int       `json:"status"`
 	Code      string    `json:"code"`
 	AccessKey string    `json:"accessKey"`

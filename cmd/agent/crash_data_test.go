@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -83,14 +82,22 @@ type crashSum struct {
 type crashCost struct {
 	units, bytes int64
 	worst        crashLoss
+	fullest      float64       // of what may be in flight, the share that was at worst
 	late         int           // kills that lost what was acknowledged more than 50 ms before
 	oldest       time.Duration // before its kill, of what was acknowledged and went again
 }
 
 // crashLoss is what one kill made go again, in bytes.
-type crashLoss struct{ flying, fresh, late int64 }
+type crashLoss struct {
+	flying   int64    // under way
+	quarters int      // of lanes that they took
+	texts    []string // for people
+	cut      int64    // by kills of the platform before
+	fresh    int64    // acknowledged in the last 50 ms
+	late     int64    // and before
+}
 
-func (l crashLoss) all() int64 { return l.flying + l.fresh + l.late }
+func (l *crashLoss) all() int64 { return l.flying + l.cut + l.fresh + l.late }
 
 func (s *crashSum) add(o *crashSum) {
 	s.kills += o.kills
@@ -110,7 +117,10 @@ func (c *crashCost) add(o *crashCost) {
 	c.bytes += o.bytes
 	c.late += o.late
 	c.oldest = max(c.oldest, o.oldest)
-	c.worst = slices.MaxFunc([]crashLoss{c.worst, o.worst}, func(a, b crashLoss) int { return int(a.all() - b.all()) })
+	c.fullest = max(c.fullest, o.fullest)
+	if o.worst.all() > c.worst.all() {
+		c.worst = o.worst
+	}
 }
 
 func (s *crashSum) report() string {
@@ -121,7 +131,8 @@ fetched again: %s`, s.kills, s.sleeps, s.platforms, s.rounds, s.objects, s.files
 }
 
 func (c *crashCost) report() string {
-	return fmt.Sprintf(`%d requests, %d bytes; at worst by one kill %d bytes: %d in flight, %d acknowledged in the last 50 ms, %d before.
-               %d kills lost what was acknowledged more than 50 ms before, at most %v`, c.units, c.bytes, c.worst.all(), c.worst.flying, c.worst.fresh, c.worst.late,
-		c.late, c.oldest.Round(time.Millisecond))
+	return fmt.Sprintf(`%d requests, %d bytes; at worst by one kill %d bytes: %d in flight, %d acknowledged in the last 50 ms, %d before, %d cut by the platform's kills.
+               At worst %.0f %% of what may be in flight at one instant was.
+               %d kills lost what was acknowledged more than 50 ms before, at most %v`, c.units, c.bytes, c.worst.all(), c.worst.flying, c.worst.fresh, c.worst.late, c.worst.cut,
+		100*c.fullest, c.late, c.oldest.Round(time.Millisecond))
 }

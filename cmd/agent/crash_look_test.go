@@ -107,7 +107,10 @@ func (c *crasher) asked(key string) string {
 			fmt.Fprintf(&b, "  %s by %s\n", describe(q), q.AccessKey)
 		}
 	}
-	return fmt.Sprintf("%s  now %s, restarts of the platform: %q\n", b.String(), time.Now().Format("05.000"), c.restarts)
+	for _, o := range c.away {
+		fmt.Fprintf(&b, "  the platform was away from %s to %s\n", o.from.Format("05.000"), o.until.Format("05.000"))
+	}
+	return fmt.Sprintf("%s  now %s\n", b.String(), time.Now().Format("05.000"))
 }
 
 func (c *crasher) records(db *journal.DB) (recs []transfer.Record) {

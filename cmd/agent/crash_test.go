@@ -25,7 +25,8 @@ const (
 	crashMost    = 12              // kills between the beginning and the end of one command
 	crashLife    = 4 * time.Second // of a token
 	crashRate    = "30MB"          // bytes that each platform takes a second
-	crashPart    = 5 << 20         // bytes of a part; ranges have a fifth
+	crashPart    = 5 << 20         // bytes of a part
+	crashRange   = 1 << 20         // bytes of a range
 )
 
 // TestLongCrash kills uploads, downloads and syncs both ways at random instants
@@ -60,6 +61,9 @@ func TestLongCrash(t *testing.T) {
 	if n := kills.Load(); n < *crashKills {
 		t.Errorf("only %d kills", n)
 	}
+	if *crashKills >= 100 && (sum.sleeps == 0 || sum.platforms == 0) { // some worker has played all its cards
+		t.Errorf("%d stops and %d kills of the platform: nothing was seen of them", sum.sleeps, sum.platforms)
+	}
 	if sum.up.units == 0 || sum.down.units == 0 {
 		t.Error("no kill lost anything: that proves nothing")
 	}
@@ -75,9 +79,9 @@ type crasher struct {
 	line  *crashLine
 	probe *stallProbe
 	log   int64 // how far the platform's log was read
-	// span is what the instants of kills are spread over, from the start of a run: longer
+	// over is what the instants of kills are spread over, from the start of a run: longer
 	// where the machine is slow.
-	span time.Duration
+	over time.Duration
 
 	src, copy string
 	files     tree // of src
@@ -85,13 +89,38 @@ type crasher struct {
 	was       tree // in the copy, before the command that runs
 	version   int
 
-	restarts []string // of the platform: when
-	sum      crashSum
+	cards []card  // what the next steps are
+	away  []pause // of the platform
+	sum   crashSum
+}
+
+// pause is when a platform was away, or a run stood still.
+type pause struct{ from, until time.Time }
+
+// card is what befalls a run.
+type card uint8
+
+const (
+	killRun card = iota
+	stopRun
+	killPlatform
+)
+
+// draw takes the next card. They are shuffled in packs, so that none stays away: of
+// 100 kills some worker has a third, which is more than a pack.
+func (c *crasher) draw() (next card) {
+	if len(c.cards) == 0 {
+		c.cards = make([]card, 30)
+		c.cards[0], c.cards[1], c.cards[2] = stopRun, killPlatform, killPlatform
+		c.rnd.Shuffle(len(c.cards), func(i, j int) { c.cards[i], c.cards[j] = c.cards[j], c.cards[i] })
+	}
+	next, c.cards = c.cards[0], c.cards[1:]
+	return next
 }
 
 func newCrasher(t *testing.T, rnd *rand.Rand, kills *atomic.Int64) *crasher {
 	r := newRig(t, "-role", []string{"platform", "full"}[rnd.IntN(2)], "-token-life", crashLife.String(), "-rate", crashRate)
-	c := &crasher{t: t, rnd: rnd, kills: kills, r: r, line: &crashLine{}, probe: probeStalls(t), span: 900 * time.Millisecond, files: tree{}, far: tree{}, was: tree{}}
+	c := &crasher{t: t, rnd: rnd, kills: kills, r: r, line: &crashLine{}, probe: probeStalls(t), over: 900 * time.Millisecond, files: tree{}, far: tree{}, was: tree{}}
 	t.Cleanup(c.probe.stop)
 	c.src, c.copy = filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "copy")
 	config, err := r.sb.ProcessConfig(r.home)
@@ -127,9 +156,10 @@ func (c *crasher) send(round int, deleted bool) {
 		command, flags = "sync", []string{"--delete", "--max-delete", "100%"}
 		c.far = tree{}.and(c.files)
 	}
-	args := slices.Concat([]string{command, "--quiet", "--parallel", fmt.Sprint(1 + c.rnd.IntN(4)), "--part-size", "5MiB"}, flags, []string{c.src, c.r.dest})
+	lanes := 1 + c.rnd.IntN(4)
+	args := slices.Concat([]string{command, "--quiet", "--parallel", fmt.Sprint(lanes), "--part-size", fmt.Sprint(crashPart)}, flags, []string{c.src, c.r.dest})
 	runs := c.drive(c.r, args, c.sentIsStored)
-	c.countSent(runs)
+	c.countSent(runs, lanes)
 	c.r.holds(c.far)
 	c.sum.objects += len(c.far)
 	if c.t.Failed() {
@@ -143,9 +173,10 @@ func (c *crasher) fetch() {
 	if len(c.was) > len(c.far) || c.rnd.IntN(2) == 0 || c.gone() {
 		flags = []string{"sync", "--delete", "--max-delete", "100%"}
 	}
-	args := slices.Concat(flags, []string{"--quiet", "--parallel", fmt.Sprint(1 + c.rnd.IntN(4)), "--part-size", "1MiB", c.r.dest, c.copy})
+	lanes := 1 + c.rnd.IntN(4)
+	args := slices.Concat(flags, []string{"--quiet", "--parallel", fmt.Sprint(lanes), "--part-size", fmt.Sprint(crashRange), c.r.dest, c.copy})
 	runs := c.drive(c.down, args, c.fetchedIsWhole)
-	c.countFetched(runs)
+	c.countFetched(runs, lanes)
 	c.far.isIn(c.t, c.copy)
 	c.sum.files += len(c.far)
 	c.was = tree{}.and(c.far)
@@ -169,6 +200,21 @@ type lived struct {
 	key    string // of its first token, which no other run has
 	from   time.Time
 	killed kill // zero where it ended by itself
+	dead   time.Time
+	stops  []pause
+}
+
+// before is how long before its kill something was, of the time that the run had: what
+// stands still writes down nothing.
+func (r *lived) before(at time.Time) time.Duration {
+	d := r.killed.at.Sub(at)
+	for _, s := range r.stops {
+		if s.from.Before(at) {
+			s.from = at
+		}
+		d -= max(0, s.until.Sub(s.from))
+	}
+	return d
 }
 
 // drive runs a command to its end, however often it is killed on the way; look is
@@ -188,11 +234,11 @@ func (c *crasher) drive(r *rig, args []string, look func()) (runs []lived) {
 		done := c.outlive(p, &run)
 		runs = append(runs, run)
 		if done {
-			c.span = max(c.span*4/5, 300*time.Millisecond)
+			c.over = max(c.over*4/5, 300*time.Millisecond)
 			return runs
 		}
 		if c.moved() == before {
-			c.span = min(c.span*5/4, time.Minute)
+			c.over = min(c.over*5/4, time.Minute)
 		}
 		c.kills.Add(1)
 		c.sum.kills++
@@ -203,29 +249,29 @@ func (c *crasher) drive(r *rig, args []string, look func()) (runs []lived) {
 // outlive lets things happen to a run until it is killed or done.
 func (c *crasher) outlive(p *proc, run *lived) (done bool) {
 	for {
-		span := time.Duration(c.rnd.Int64N(int64(c.span)))
+		after := time.Duration(c.rnd.Int64N(int64(c.over)))
 		if c.rnd.IntN(4) == 0 {
-			span /= 6 // while it starts
+			after /= 6 // while it starts
 		}
 		select {
 		case <-p.done:
 			c.ended(p.wait())
 			return true
-		case <-time.After(span):
+		case <-time.After(after):
 		}
-		switch dice := c.rnd.IntN(1000); {
-		case dice < 15:
-			c.sleep(p)
-		case dice < 60:
+		switch c.draw() {
+		case stopRun:
+			c.sleep(p, run)
+		case killPlatform:
 			c.killPlatform()
-		default:
+		case killRun:
 			at := time.Now()
 			p.signal(syscall.SIGKILL)
 			if e := p.wait(); e.code >= 0 {
 				c.ended(e) // just before it
 				return true
 			}
-			run.killed = c.probe.kill(at)
+			run.killed, run.dead = c.probe.kill(at), time.Now()
 			return false
 		}
 	}
@@ -252,15 +298,22 @@ func (c *crasher) ended(e ended) {
 }
 
 // sleep stops a run for longer than its token lives.
-func (c *crasher) sleep(p *proc) {
+func (c *crasher) sleep(p *proc, run *lived) {
+	from := time.Now()
 	p.signal(syscall.SIGSTOP)
 	<-time.After(crashLife + 500*time.Millisecond)
+	if !p.running() { // it had ended before: another one is stopped
+		c.cards = append(c.cards, stopRun)
+		return
+	}
 	p.signal(syscall.SIGCONT)
+	run.stops = append(run.stops, pause{from, time.Now()})
 	c.sum.sleeps++
 }
 
 // killPlatform kills the platform, which is back a moment later.
 func (c *crasher) killPlatform() {
+	from := time.Now()
 	if err := c.r.sb.Kill(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -268,6 +321,6 @@ func (c *crasher) killPlatform() {
 	if err := c.r.sb.Restart(context.Background()); err != nil {
 		c.t.Fatal(err)
 	}
-	c.restarts = append(c.restarts, time.Now().Format("05.000"))
+	c.away = append(c.away, pause{from, time.Now()})
 	c.sum.platforms++
 }
