@@ -37,12 +37,12 @@ func newSinkRig(t *testing.T, latency time.Duration) (*rig, *sink.Server) {
 		_ = s.Close()
 	})
 	dir := t.TempDir()
-	r := &rig{t: t, secrets: &secrets{}, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"), dest: "s3://bench/ws/data/", prefix: "ws/data/"}
+	r := searched(&rig{t: t, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"), dest: "s3://bench/ws/data/", prefix: "ws/data/"})
 	if err := os.MkdirAll(r.home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	r.env = append(cleanEnv(r.home, r.state), "AWS_ENDPOINT_URL="+server.URL, "AWS_REGION=eu-west-2",
-		"AWS_ACCESS_KEY_ID=AKIASINK", "AWS_SECRET_ACCESS_KEY=sink")
+	r.env = r.given(append(cleanEnv(r.home, r.state), "AWS_ENDPOINT_URL="+server.URL, "AWS_REGION=eu-west-2",
+		"AWS_ACCESS_KEY_ID=AKIASINK", "AWS_SECRET_ACCESS_KEY=secret-of-the-sink"))
 	return r, s
 }
 

@@ -27,6 +27,13 @@ const escapes = "\x1b[2J\x1b]0;owned\a\u009b31m\u202e\u2066\x7f\u2028"
 // inHeader is what of it Go lets through in an answer's header.
 const inHeader = "\u009b31m\u202e\u2066\u2028"
 
+// What a hostile platform gets, and gives.
+const (
+	hostileAPIKey = "fedcba98765432100123456789abcdef"
+	hostileKey    = "secret-of-the-test"
+	hostileToken  = "token-of-the-test"
+)
+
 // hostile is a store, and a platform, that puts escapes wherever it may say something.
 type hostile struct {
 	*rig
@@ -36,14 +43,16 @@ type hostile struct {
 func newHostile(t *testing.T, refuse bool) *hostile {
 	t.Helper()
 	dir := t.TempDir()
-	h := &hostile{refuse: refuse, rig: &rig{t: t, secrets: &secrets{}, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"), dest: "ws/data"}}
+	h := &hostile{refuse: refuse, rig: searched(&rig{t: t, home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"), dest: "ws/data"})}
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	if err := os.MkdirAll(h.home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	h.env = append(cleanEnv(h.home, h.state), "AWS_ENDPOINT_URL="+srv.URL, "AWS_REGION=eu-west-2",
-		"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "AGENT_PLATFORM="+srv.URL+"/api")
+	h.env = h.given(append(cleanEnv(h.home, h.state), "AWS_ENDPOINT_URL="+srv.URL, "AWS_REGION=eu-west-2",
+		"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "AGENT_PLATFORM="+srv.URL+"/api"))
+	h.secrets.keep("the API key", hostileAPIKey)
+	h.given([]string{"AWS_SECRET_ACCESS_KEY=" + hostileKey, "AWS_SESSION_TOKEN=" + hostileToken})
 	return h
 }
 
@@ -100,7 +109,7 @@ func (h *hostile) platform(w http.ResponseWriter, q *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprint(w, "no"+escapes)
 	case q.Method == http.MethodPost:
-		fmt.Fprint(w, `{"accessKeyId":"ASIAEXAMPLE","secretAccessKey":"secret-of-the-test","sessionToken":"token-of-the-test","expiration":"2999-01-01T00:00:00Z"}`)
+		fmt.Fprintf(w, `{"accessKeyId":"ASIAEXAMPLE","secretAccessKey":%q,"sessionToken":%q,"expiration":"2999-01-01T00:00:00Z"}`, hostileKey, hostileToken)
 	default:
 		fmt.Fprintf(w, `{"stores":[{"object":[{"name":"ws","bucket":"bucket-1","prefix":"ws/%s","host":"h%[1]s","access_point_arn":"a:b:c:eu-west-2%[1]s"}]}]}`,
 			`\u202e\u2066\u2028`)
@@ -240,7 +249,7 @@ func TestEscapesOfALogin(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		h := newHostile(t, refuse)
 		key := filepath.Join(h.home, "key")
-		if err := os.WriteFile(key, []byte("0123456789abcdef0123456789abcdef\n"), 0o600); err != nil {
+		if err := os.WriteFile(key, []byte(hostileAPIKey+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if e := h.tells("login", "ws", "--key-file", key); (e.code == 0) == refuse {

@@ -248,14 +248,14 @@ func tryTokens(t *testing.T, m stores.Maker, s *stores.Store) {
 	r := storeRig(t, s, "tokens")
 	path := filepath.Join(r.home, "credentials")
 	r.env = append(r.env, "AWS_SHARED_CREDENTIALS_FILE="+path)
-	writeCredentials(t, path, storeToken(t, s))
+	writeCredentials(t, path, r.storeToken(s))
 	<-time.After(s.Life - life) // most of the life of a long one
 	p := r.startUpload("--limit", "5MiB/s", "--parallel", "2", "--part-size", "5MiB", dir)
 	p.says("waiting for credentials")
 	given := 1
 	for ; p.running() && given < 20; given++ {
 		mark := r.mark()
-		writeCredentials(t, path, storeToken(t, s))
+		writeCredentials(t, path, r.storeToken(s))
 		until(t, "a refusal or the end", func() bool { return !p.running() || refusal(r.requests(mark)) })
 	}
 	if e := p.wait(); e.code != 0 || !strings.Contains(e.err, "going on after") {

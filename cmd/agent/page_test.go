@@ -101,8 +101,8 @@ func sizesIn(t *testing.T, out, prefix string) map[string]string {
 // agent is a rig with nothing but the shop's token.
 func (s *shop) agent(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, secrets: &secrets{}, home: t.TempDir(), state: t.TempDir()}
-	r.env = slices.Concat(cleanEnv(r.home, r.state), s.keys, []string{"AWS_ENDPOINT_URL=" + s.endpoint, "AWS_REGION=" + s.region})
+	r := searched(&rig{t: t, home: t.TempDir(), state: t.TempDir()})
+	r.env = slices.Concat(cleanEnv(r.home, r.state), r.given(s.keys), []string{"AWS_ENDPOINT_URL=" + s.endpoint, "AWS_REGION=" + s.region})
 	return r
 }
 

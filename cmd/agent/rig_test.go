@@ -34,7 +34,7 @@ type rig struct {
 	env     []string // of every agent it runs
 	dest    string   // where uploads go: workspace/path
 	prefix  string   // of their keys
-	secrets *secrets // that it has given to agents; each test ends by looking for them
+	secrets *secrets // that it has given to agents: see searched
 }
 
 // requestLog is what a server was asked.
@@ -51,11 +51,10 @@ func newRig(t *testing.T, flags ...string) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sb.Kill() })
-	r := &rig{
-		secrets: &secrets{},
-		t:       t, sb: sb, log: sb, root: sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"], bucket: sb.Bucket(), home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
+	r := searched(&rig{
+		t: t, sb: sb, log: sb, root: sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"], bucket: sb.Bucket(), home: filepath.Join(dir, "home"), state: filepath.Join(dir, "state"),
 		dest: sb.Workspace() + "/data", prefix: sb.Workspace() + "/data/",
-	}
+	})
 	if r.witness, err = sb.Witness(); err != nil {
 		t.Fatal(err)
 	}
@@ -64,13 +63,28 @@ func newRig(t *testing.T, flags ...string) *rig {
 	}
 	r.env = cleanEnv(r.home, r.state)
 	r.secrets.keep("the API key", sb.Env["AGENT_SANDBOX_API_KEY"])
-	t.Cleanup(func() { r.secrets.nowhere(t, r.state) }) // when all agents have ended
 	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_CA_BUNDLE"} {
 		if v := sb.Env[name]; v != "" {
 			r.env = append(r.env, name+"="+v)
 		}
 	}
 	return r
+}
+
+// searched is r, whose test ends by searching what its agents have printed and kept
+// for what they were given.
+func searched(r *rig) *rig {
+	r.secrets = &secrets{}
+	r.t.Cleanup(func() { r.secrets.nowhere(r.t, r.state) }) // when all agents have ended
+	return r
+}
+
+// given is an environment of an agent; what is secret in it is searched for.
+func (r *rig) given(env []string) []string {
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		r.secrets.keep(name, value(env, name))
+	}
+	return env
 }
 
 // cleanEnv is an environment without any AWS setting.
@@ -98,10 +112,7 @@ func (r *rig) token() []string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
-		r.secrets.keep(name, value(token, name))
-	}
-	return token
+	return r.given(token)
 }
 
 // ended is how a run of the agent ended.

@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"agent": scriptAgent, "exits": scriptExits,
+			"agent": r.scriptAgent, "exits": r.scriptExits,
 			"objects": r.scriptObjects, "object": r.scriptObject, "requests": r.scriptRequests,
 			"fifo": scriptFifo, "socket": scriptSocket, "rawname": scriptRawName, "tmpfs": scriptTmpfs,
 			"corrupt": scriptCorrupt, "json": scriptJSON, "repeat": scriptRepeat,
@@ -69,18 +69,29 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func scriptAgent(ts *testscript.TestScript, neg bool, args []string) {
+// scriptRun runs the agent, and searches what it has printed.
+func (r *rig) scriptRun(ts *testscript.TestScript, args []string) error {
+	err := ts.Exec(built.agent, args...)
+	if !printsSecrets(args) {
+		for _, what := range r.secrets.in([]byte(ts.ReadFile("stdout") + ts.ReadFile("stderr"))) {
+			ts.Fatalf("it printed %s", what)
+		}
+	}
+	return err
+}
+
+func (r *rig) scriptAgent(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("say which exit code: exits CODE")
 	}
-	ts.Check(ts.Exec(built.agent, args...))
+	ts.Check(r.scriptRun(ts, args))
 }
 
-func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+func (r *rig) scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	code := 0
-	if err := ts.Exec(built.agent, args[1:]...); err != nil {
+	if err := r.scriptRun(ts, args[1:]); err != nil {
 		var e *exec.ExitError
 		if !errors.As(err, &e) {
 			ts.Fatalf("%v", err)

@@ -46,11 +46,10 @@ func openShop(t *testing.T, name string) *shop {
 // workspace to himself.
 func storeRig(t *testing.T, s *stores.Store, name string) *rig {
 	t.Helper()
-	r := &rig{
-		secrets: &secrets{},
-		t:       t, log: later(t, s), root: s.WitnessKey(), bucket: stores.Bucket, home: t.TempDir(), state: t.TempDir(),
+	r := searched(&rig{
+		t: t, log: later(t, s), root: s.WitnessKey(), bucket: stores.Bucket, home: t.TempDir(), state: t.TempDir(),
 		dest: stores.Workspace + "/" + name, prefix: stores.Workspace + "/" + name + "/",
-	}
+	})
 	var err error
 	if r.witness, err = s.Witness(); err != nil {
 		t.Fatal(err)
@@ -89,15 +88,15 @@ func (l laterLog) Requests() ([]platform.Request, error) {
 // withKeys puts a new token of the store into the environment.
 func (r *rig) withKeys(s *stores.Store) *rig {
 	r.t.Helper()
-	r.env = append(r.env, storeToken(r.t, s)...)
+	r.env = append(r.env, r.storeToken(s)...)
 	return r
 }
 
-func storeToken(t *testing.T, s *stores.Store) []string {
-	t.Helper()
-	keys, err := s.Token(t.Context())
+func (r *rig) storeToken(s *stores.Store) []string {
+	r.t.Helper()
+	keys, err := s.Token(r.t.Context())
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	return keys.Environ()
+	return r.given(keys.Environ())
 }

@@ -33,6 +33,7 @@ func (r *rig) onScreen(cmd *exec.Cmd) *screen {
 		r.t.Fatal(err)
 	}
 	p := &proc{t: r.t, cmd: cmd, done: make(chan struct{})}
+	r.secrets.ran(p)
 	cmd.Env = slices.Concat(r.env, []string{"TERM=xterm"})
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
