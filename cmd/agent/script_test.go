@@ -73,7 +73,9 @@ func scriptAgent(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("say which exit code: exits CODE")
 	}
-	ts.Check(ts.Exec(built.agent, args...))
+	if err := ts.Exec(built.agent, args...); err != nil {
+		ts.Fatalf("agent %s: %v", strings.Join(args, " "), err)
+	}
 }
 
 func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
@@ -88,7 +90,7 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 		code = e.ExitCode()
 	}
 	if code != want {
-		ts.Fatalf("exit %d, want %d", code, want)
+		ts.Fatalf("agent %s: exit %d, want %d", strings.Join(args[1:], " "), code, want)
 	}
 }
 
