@@ -232,9 +232,14 @@ func TestRescueKeeps(t *testing.T) {
 	clear(file[s.freelist*4096 : s.freelist*4096+16]) // nothing that is ours
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	dir := place(t, file)
+	later := testJob()
+	later.Started = at
 	for range 2 {
-		d, err := Open(t.Context(), dir, testJob(), Options{Now: func() time.Time { return at }})
+		d, err := Open(t.Context(), dir, later, Options{Now: func() time.Time { return at }})
 		ok(t, err)
+		if s := d.Job().Started; !s.After(at) {
+			t.Errorf("the job began %v, as if it were new", s)
+		}
 		dmg := d.Damage()
 		if dmg == nil || dmg.Kept != sampleRecords+sampleUploads || dmg.Err == nil ||
 			!strings.HasPrefix(dmg.SetAside, filepath.Join(dir, "journal.db.damaged-20260102T030405Z")) {
@@ -253,6 +258,26 @@ func TestRescueKeeps(t *testing.T) {
 	if err != nil || len(aside) != 2 {
 		t.Errorf("set aside: %v, %v", aside, err)
 	}
+}
+
+// Where it is lost when the job began, anything that is stored may be of a run whose
+// records are lost, too: it began before all of it.
+func TestRescueWithoutTheJob(t *testing.T) {
+	file := sample(t)
+	for from, text := 0, []byte(`"started":"`); ; {
+		i := bytes.Index(file[from:], text)
+		if i < 0 {
+			break
+		}
+		from += i + len(text)
+		file[from] ^= 1
+	}
+	d, err := Open(t.Context(), place(t, file), testJob(), Options{})
+	ok(t, err)
+	if s := d.Job().Started; d.Damage() == nil || !s.Equal(time.Unix(0, 0)) {
+		t.Errorf("the job began %v, damage %v", s, d.Damage())
+	}
+	ok(t, d.Close())
 }
 
 // Somebody cuts the file short under a running agent.

@@ -16,7 +16,7 @@ import (
 type Glance struct {
 	Job     Job
 	Mark    transfer.Mark
-	Files   int64 // that are stored
+	Files   int64 // that are stored; in a journal beyond lookWhole those in doubt, too
 	Bytes   int64 // their sizes
 	Uploads []transfer.Upload
 	Changed time.Time // when something was written last
@@ -85,7 +85,7 @@ func look(path string) (Glance, error) {
 		return g, firstDamage(t.whole(), w.damage)
 	}
 	_ = w.walk(buckets[bucketItems], func(_ uint32, key, val []byte) error {
-		if r, err := decodeRecord(key, val); err == nil {
+		if r, err := decodeRecord(key, val); err == nil && !r.Doubtful() {
 			g.Files++
 			g.Bytes += r.Stat.Size
 		}

@@ -25,6 +25,7 @@ func TestLookReadsAnIdleJournal(t *testing.T) {
 		ok(t, d.Done(rec(i)))
 		bytes += rec(i).Stat.Size
 	}
+	ok(t, d.Done(transfer.Doubt(rec(3000).Key))) // which is not stored, as far as anybody knows
 	ok(t, d.Begin(upload(2000, 3)))
 	ok(t, d.SetMark(transfer.Mark{All: true, Finished: true}))
 	flush(t, d)

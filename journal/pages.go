@@ -87,8 +87,11 @@ func readMeta(r io.ReaderAt, pos int64) (*tree, error) {
 	if native.Uint32(m) != boltMagic || native.Uint64(m[metaSize-8:]) != sum.Sum64() {
 		return nil, nil
 	}
-	if v := native.Uint32(m[4:]); v != boltVersion {
+	switch v := native.Uint32(m[4:]); {
+	case v > boltVersion:
 		return nil, &NewerError{Version: v, Known: boltVersion}
+	case v < boltVersion: // nothing of ours
+		return nil, nil
 	}
 	t := &tree{
 		r: r, pageSize: int64(native.Uint32(m[8:])), root: native.Uint64(m[16:]),

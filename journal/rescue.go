@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -71,14 +72,22 @@ func rebuild(path string, f *os.File, job Job, o Options, dmg *Damage) error {
 		return err
 	}
 	defer func() { _ = db.Close() }() // after an error; a second Close does nothing
-	if err := create(db, job); err != nil {
-		return err
-	}
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if t, err := readTree(f, info.Size()); err == nil {
+	t, unread := readTree(f, info.Size())
+	job.Started = time.Unix(0, 0).UTC() // not known: whatever is stored may be of a run whose records are lost
+	if unread == nil {
+		w := t.walker()
+		if old, err := decodeJob(w.meta(w.buckets())[keyJob]); err == nil && old.ID == job.ID {
+			job.Started = old.Started
+		}
+	}
+	if err := create(db, job); err != nil {
+		return err
+	}
+	if unread == nil {
 		s := salvage{db: db, dmg: dmg, uploads: map[uint64]bool{}}
 		if err := s.carry(t.walker()); err != nil {
 			return err

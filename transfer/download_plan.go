@@ -182,7 +182,7 @@ func (s *Step) decideFetch(known *recordCursor, o *DownloadOptions) error {
 	was := StatOf(fi)
 	f.Was, f.Ours = &was, recorded && fi.Mode().IsRegular() && was == rec.Stat
 	if !recorded && fi.Mode().IsRegular() {
-		up, open, err := known.upload(f.Name)
+		up, open, err := known.r.Upload(f.Name)
 		if err != nil {
 			return &Error{Op: "journal", Err: errors.Join(ErrLocal, err)}
 		}

@@ -30,6 +30,8 @@ type Records interface {
 	// Records returns at most n records with keys >= from, in byte order of
 	// their keys. No transaction is open when it returns.
 	Records(from string, n int) ([]Record, error)
+	// Upload returns what is known of an unfinished upload of key.
+	Upload(key string) (up Upload, open bool, err error)
 }
 
 // Mark says how far a job's plan has been held against the listing of the

@@ -158,18 +158,8 @@ type recordCursor struct {
 // open reports whether an upload of key was begun and not ended: then what is stored
 // is an older version.
 func (c *recordCursor) open(key string) (bool, error) {
-	_, open, err := c.upload(key)
+	_, open, err := c.r.Upload(key)
 	return open, err
-}
-
-func (c *recordCursor) upload(key string) (up Upload, open bool, _ error) {
-	j, ok := c.r.(interface {
-		Upload(key string) (Upload, bool, error)
-	})
-	if !ok {
-		return up, false, nil
-	}
-	return j.Upload(key)
 }
 
 // find moves to key, which must not be less than the last one.

@@ -41,6 +41,8 @@ func (c *crowd) entries() iter.Seq[Entry] {
 	}
 }
 
+func (*crowd) Upload(string) (up Upload, open bool, err error) { return up, false, nil }
+
 func (c *crowd) Records(from string, n int) ([]Record, error) {
 	c.reads++
 	var recs []Record

@@ -124,6 +124,22 @@ func TestPlanWithoutAListing(t *testing.T) {
 	}
 }
 
+// TestDoubtIsLookedAtWithoutAListing proves that no way to compare takes a file for
+// stored of which the journal only knows that it may not be, an empty one neither.
+func TestDoubtIsLookedAtWithoutAListing(t *testing.T) {
+	for _, by := range []transfer.Compare{transfer.ByJournal, transfer.ByTime, transfer.BySize, transfer.ByContent} {
+		for _, body := range []string{"", "x"} {
+			store, j := &storetest.Memory{}, &storetest.Journal{}
+			store.Fail = func(context.Context, string, string) error { return transfer.ErrDenied }
+			_ = j.Done(transfer.Doubt("k"))
+			steps := planned(t, transfer.PlanOptions{Records: j, Store: store, Compare: by, Event: func(transfer.Event) {}}, entry("k", body))
+			if len(steps) != 1 || steps[0].Action != transfer.Check {
+				t.Errorf("compared by %d, %q: %+v", by, body, steps)
+			}
+		}
+	}
+}
+
 func TestPlanEndsWithAListingThatBreaks(t *testing.T) {
 	store := &storetest.Memory{Fail: func(context.Context, string, string) error { return transfer.ErrUnreachable }}
 	steps := planned(t, transfer.PlanOptions{Store: store}, entry("a", "x"), entry("b", "x"))
@@ -183,6 +199,8 @@ func (c *counted) Records(from string, n int) ([]transfer.Record, error) {
 	c.most = max(c.most, len(recs))
 	return recs, err
 }
+
+func (c *counted) Upload(key string) (transfer.Upload, bool, error) { return c.next.Upload(key) }
 
 func generate(n int, taken *int) iter.Seq[transfer.Entry] {
 	return func(yield func(transfer.Entry) bool) {

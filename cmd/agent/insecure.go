@@ -2,13 +2,12 @@ package main
 
 import (
 	"fmt"
-	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"agent/cmd/internal/dest"
 	"agent/transfer"
+	"agent/transfer/s3store"
 )
 
 // insecure is what is said, at every run and whatever else is silent, where the
@@ -28,8 +27,7 @@ func (c *connection) checkInsecure() error {
 	if !c.o.insecure {
 		return nil
 	}
-	u, err := url.Parse(c.endpoint)
-	if err != nil || c.endpoint == "" || strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn") {
+	if c.endpoint == "" || s3store.IsAWS(c.endpoint) {
 		return &dest.Mistake{Msg: "--insecure is for a store of your own, and this one is AWS", Hint: "leave it out, or name the store: --endpoint URL"}
 	}
 	return nil

@@ -365,6 +365,8 @@ type noRecords struct{}
 
 func (noRecords) Records(string, int) ([]transfer.Record, error) { return nil, nil }
 
+func (noRecords) Upload(string) (up transfer.Upload, open bool, err error) { return up, false, nil }
+
 // close closes the journal: what is queued is durable after it.
 func (s *session) close() error {
 	if s.db == nil {

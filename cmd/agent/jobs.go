@@ -292,6 +292,10 @@ func (v *jobView) seen() time.Time {
 	return v.job.Started
 }
 
+// begun reports whether it is known when the job began: not where its journal was
+// rescued without that.
+func (v *jobView) begun() bool { return v.job.Started.Unix() > 0 }
+
 // stock is what is stored, and what is left as far as is known.
 type stock struct {
 	filesDone, bytesDone, filesLeft, bytesLeft int64

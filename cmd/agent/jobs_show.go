@@ -180,7 +180,7 @@ func (v *jobView) line() jobLine {
 	if l.Sources == nil {
 		l.Sources = []string{}
 	}
-	if !v.job.Started.IsZero() {
+	if v.begun() {
 		l.Begun = &v.job.Started
 	}
 	if st.leftKnown {
@@ -239,7 +239,7 @@ func (v *jobView) write(w io.Writer, name string, now time.Time) error {
 	row("job", v.id+"  "+state)
 	row("what", v.what())
 	row("endpoint", v.job.Endpoint)
-	if !v.job.Started.IsZero() {
+	if v.begun() {
 		row("begun", moment(v.job.Started)+", "+ago(v.job.Started, now))
 	}
 	if v.busy && v.holder != nil {

@@ -97,11 +97,18 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 // below is the key prefix of the script's destination.
 func below(ts *testscript.TestScript) string { return ts.Getenv("DEST") }
 
+// within reports whether key is the script's: another's may begin with its name.
+func within(ts *testscript.TestScript, key string) bool {
+	return key == below(ts) || strings.HasPrefix(key, below(ts)+"/")
+}
+
 func (r *rig) scriptObjects(ts *testscript.TestScript, _ bool, _ []string) {
 	out := ts.Stdout()
 	for o := range r.witness.ListObjects(context.Background(), r.sb.Bucket(), minio.ListObjectsOptions{Prefix: below(ts), Recursive: true}) {
 		ts.Check(o.Err)
-		fmt.Fprintf(out, "%d %s\n", o.Size, strings.TrimPrefix(o.Key, below(ts)+"/"))
+		if within(ts, o.Key) {
+			fmt.Fprintf(out, "%d %s\n", o.Size, strings.TrimPrefix(o.Key, below(ts)+"/"))
+		}
 	}
 }
 
@@ -117,7 +124,7 @@ func (r *rig) scriptRequests(ts *testscript.TestScript, _ bool, want []string) {
 	ts.Check(err)
 	since, _ := strconv.Atoi(ts.Getenv("SEEN"))
 	for _, q := range all[since:] {
-		if slices.Contains(want, q.Op) && strings.HasPrefix(q.Key, below(ts)) {
+		if slices.Contains(want, q.Op) && within(ts, q.Key) {
 			fmt.Fprintf(out, "%s %s %d\n", q.Op, strings.TrimPrefix(q.Key, below(ts)+"/"), q.Status)
 		}
 	}

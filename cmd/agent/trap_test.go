@@ -114,6 +114,17 @@ func TestStateInASharedFolder(t *testing.T) {
 		r.upload(0, "--state-dir", state, dir)
 		r.upload(0, "--state-dir", state, dir)
 		modes(t, filepath.Join(state, "jobs"))
+		// Kubernetes gives all of a volume to a group, whenever it is mounted (fsGroup).
+		err := filepath.WalkDir(state, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || !e.IsDir() {
+				return errors.Join(err, os.Chmod(path, 0o660))
+			}
+			return os.Chmod(path, 0o770|fs.ModeSetgid)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.upload(0, "--state-dir", state, dir)
 	}
 }
 

@@ -264,6 +264,9 @@ func (u *uninstall) findBinary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if real, err := filepath.EvalSymlinks(path); err == nil { // macOS tells the link that was called
+		path = real
+	}
 	if remove := packaged(ctx, path); remove != "" {
 		u.left = append(u.left, fmt.Sprintf("the program %s, which a package manager has installed: %s", path, remove))
 		return nil

@@ -69,11 +69,18 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 			s.proven.Store(true)
 		}
 		if again || sent > 1 {
-			return res, s.appears(ctx, &up, res.ETag)
+			return res, s.appears(ctx, &up, sum64, res.ETag)
 		}
 		return res, nil
 	case isCode(err, "NoSuchUpload"), notFound(err): // or a 404 of which the reason was lost on the way
-		return s.settle(ctx, in, up, sum64)
+		out, unsettled := s.settle(ctx, in, up, sum64)
+		switch {
+		case !errors.Is(unsettled, errStartOver):
+			return out, unsettled
+		case isCode(err, "NoSuchUpload"):
+			return res, errors.Join(errStartOver, err)
+		}
+		return res, err // a proxy's 404, say, is no reason to give up what is stored
 	case isCode(err, "InvalidPart"), isCode(err, "InvalidPartOrder"), errors.Is(err, errBadAnswer),
 		isCode(err, "BadDigest"), isCode(err, "XAmzContentChecksumMismatch"):
 		// What the store holds is not what we recorded.
@@ -86,30 +93,41 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 // its upload is complete.
 const appearWithin = 2 * time.Minute
 
-// appears waits until the store has the object. Some stores say yes to a second
-// CompleteMultipartUpload while they work at the first, whose answer was lost with its
-// connection or its run; and that one may come to nothing. Where the object may not be
-// asked for, the answer has to do. Some name another ETag than in their answer: there
-// the object is the one of that size which came since the upload began.
-func (s *Store) appears(ctx context.Context, up *transfer.Upload, etag string) error {
+// appears waits until the object is the one that the parts make. Some stores say yes to
+// a second CompleteMultipartUpload while they work at the first, whose answer was lost
+// with its connection or its run; and that one may come to nothing, which leaves the
+// object that was there before, of the same size perhaps. Where the object may not be
+// asked for, the answer has to do.
+func (s *Store) appears(ctx context.Context, up *transfer.Upload, sum64 uint64, etag string) error {
 	until := time.Now().Add(appearWithin)
 	for pause := backoffBase; ; pause = min(2*pause, backoffCap) {
 		obj, err := s.Stat(ctx, up.Key)
-		late, ours := time.Now().After(until), obj.Size == up.Stat.Size
 		switch {
 		case errors.Is(err, transfer.ErrDenied):
 			return nil
 		case err != nil && !errors.Is(err, transfer.ErrNotExist):
 			return err
-		case err == nil && (bare(obj.ETag) == bare(etag) || ours && (late || obj.Modified.After(up.Begun))):
+		case err == nil && (bare(obj.ETag) == bare(etag) || made(&obj, up, sum64)):
 			return nil
-		case late:
+		case time.Now().After(until):
 			return errStartOver
 		}
 		if err := s.sleep(ctx, pause); err != nil {
 			return &transfer.Error{Op: opComplete, Key: up.Key, Err: err}
 		}
 	}
+}
+
+// made tells whether the object is the one that the upload's parts make: by its
+// checksum, and where the store keeps none by its ETag.
+func made(obj *transfer.Object, up *transfer.Upload, sum64 uint64) bool {
+	switch {
+	case obj.Size != up.Stat.Size:
+		return false
+	case obj.HasCRC64:
+		return obj.CRC64 == sum64
+	}
+	return bare(obj.ETag) == partsETag(up.Parts)
 }
 
 func completedParts(up transfer.Upload) []types.CompletedPart {
@@ -124,7 +142,7 @@ func completedParts(up transfer.Upload) []types.CompletedPart {
 
 // settle decides, when the store does not know an upload whose parts were all
 // acknowledged, whether it was completed before: a lost answer, or a crash
-// behind it. The object's checksum or its ETag tells.
+// behind it.
 func (s *Store) settle(ctx context.Context, in *transfer.PutInput, up transfer.Upload, sum64 uint64) (transfer.PutOutput, error) {
 	obj, err := s.Stat(ctx, up.Key)
 	if errors.Is(err, transfer.ErrDenied) {
@@ -136,9 +154,7 @@ func (s *Store) settle(ctx context.Context, in *transfer.PutInput, up transfer.U
 		return transfer.PutOutput{}, errStartOver
 	case err != nil:
 		return transfer.PutOutput{}, err
-	case obj.Size != up.Stat.Size,
-		obj.HasCRC64 && obj.CRC64 != sum64,
-		!obj.HasCRC64 && bare(obj.ETag) != partsETag(up.Parts):
+	case !made(&obj, &up, sum64):
 		return transfer.PutOutput{}, errStartOver
 	}
 	return transfer.PutOutput{ETag: obj.ETag, CRC64: sum64, Verified: obj.HasCRC64}, nil

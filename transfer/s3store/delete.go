@@ -3,7 +3,6 @@ package s3store
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"sync"
 	"unicode"
@@ -101,7 +100,7 @@ func (s *Store) deleteBatch(ctx context.Context, keys []string) (left []string, 
 	})
 	switch {
 	case err == nil:
-	case errors.Is(err, transfer.ErrStopped), ctx.Err() != nil, transfer.Fatal(err) && !unknownBatch(err):
+	case errors.Is(err, transfer.ErrStopped), ctx.Err() != nil, transfer.Fatal(err) && !unknownOperation(err):
 		return nil, err
 	default:
 		// Denied, or unknown to the store: one by one takes no more than s3:DeleteObject.
@@ -118,12 +117,6 @@ func (s *Store) deleteBatch(ctx context.Context, keys []string) (left []string, 
 // signed has the body signed over plain http too: unlike an object's bytes,
 // nothing else would tell that somebody changed the keys in it.
 func signed(o *s3.Options) { o.APIOptions = nil }
-
-// unknownBatch reports an answer of a server that does not know DeleteObjects.
-func unknownBatch(err error) bool {
-	var f *Fault
-	return errors.As(err, &f) && (f.Status == http.StatusNotImplemented || f.Status == http.StatusMethodNotAllowed)
-}
 
 // xmlSafe reports whether XML carries key as it is.
 func xmlSafe(key string) bool {

@@ -272,6 +272,8 @@ func FuzzAnswer(f *testing.F) {
 		switch {
 		case !bytes.HasPrefix(text, got):
 			t.Errorf("other bytes")
+		case good && !deep && opened(text) > deepestAnswer:
+			t.Errorf("a parser opens %d elements", opened(text))
 		case deep:
 			if !errors.Is(err, errDeepAnswer) {
 				t.Errorf("deep: %v", err)

@@ -1,6 +1,8 @@
 package s3store
 
 import (
+	"bytes"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -366,10 +368,34 @@ func TestLongWords(t *testing.T) {
 	}
 }
 
+// opened is how many elements a parser has open at most, in what it reads of text.
+func opened(text []byte) (most int) {
+	open := 0
+	for d := xml.NewDecoder(bytes.NewReader(text)); ; {
+		switch token, err := d.RawToken(); token.(type) {
+		case xml.StartElement:
+			open++
+			most = max(most, open)
+		case xml.EndElement:
+			open--
+		default:
+			if err != nil {
+				return most
+			}
+		}
+	}
+}
+
 func TestNest(t *testing.T) {
 	for text, want := range map[string]int{
-		"": 0, "<a>": 1, "<a></a>": 0, "<a/>": 0, "<a b='/>'><c>": 2, `<a b=">" c='"'/>`: 0, "<?xml?><!DOCTYPE a><!-- b --><a>x<b/>": 1, "</a>": -1,
+		"": 0, "<a>": 1, "<a></a>": 0, "<a/>": 0, "<a b='/>'><c>": 2, `<a b=">" c='"'/>`: 0, "<?xml?><!-- b --><a>x<b/>": 1, "</a>": -1,
+		// Ends that are none.
+		"<a><!-- ></a> -->": 1, "<a><!--></a>-->": 1, "<a><![CDATA[></a>]]]]>": 1, "<a><?b ></a>?>": 1, "<a><!b <></a>>": 1, "<a><!></a>": 1,
 	} {
+		var again nest
+		if most := opened([]byte(text)); most > 0 && !again.deeper([]byte(text), most-1) {
+			t.Errorf("%q: a parser has %d open", text, most)
+		}
 		var n nest
 		if n.deeper([]byte(text), 100); n.open != want {
 			t.Errorf("%q: %d are open, want %d", text, n.open, want)

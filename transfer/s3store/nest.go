@@ -1,5 +1,7 @@
 package s3store
 
+import "strings"
+
 // nest follows a text that should be XML, byte by byte, and counts how many
 // elements are open. A parser keeps each of them in memory.
 type nest struct {
@@ -7,6 +9,11 @@ type nest struct {
 	at    nestState
 	quote byte // the one that the value we are in ends with; 0 outside
 	last  byte
+
+	begin string  // what is behind "<!", as far as it decides
+	end   string  // what ends the comment, CDATA or "<?" that we are in
+	tail  [3]byte // the last bytes of it
+	loose bool    // something was declared, whose end only a parser knows: no end is believed any more
 }
 
 type nestState uint8
@@ -15,7 +22,14 @@ const (
 	inText   nestState = iota
 	inMark             // behind "<"
 	inStart            // in <name …
-	inEnding           // in </…, <!… or <?…
+	inEnding           // in </… or in <!NAME …
+	inBang             // behind "<!"
+	inRest             // in a comment, in CDATA or in <?…
+)
+
+const (
+	commentMark = "--"
+	cdataMark   = "[CDATA["
 )
 
 // deeper reports whether more than most elements are open anywhere in b.
@@ -34,6 +48,10 @@ func (n *nest) deeper(b []byte, most int) bool {
 			if c == '>' {
 				n.at = inText
 			}
+		case inBang:
+			n.bang(c)
+		case inRest:
+			n.rest(c)
 		}
 		if n.last = c; n.open > most {
 			return true
@@ -46,12 +64,44 @@ func (n *nest) mark(c byte) {
 	switch c {
 	case '/':
 		n.at = inEnding
-		n.open--
-	case '!', '?':
-		n.at = inEnding
+		n.close()
+	case '!':
+		n.at, n.begin = inBang, ""
+	case '?':
+		n.until("?>")
 	default:
 		n.at = inStart
 		n.open++
+	}
+}
+
+func (n *nest) close() {
+	if !n.loose {
+		n.open--
+	}
+}
+
+func (n *nest) bang(c byte) {
+	n.begin += string([]byte{c})
+	switch {
+	case n.begin == commentMark:
+		n.until("-->")
+	case n.begin == cdataMark:
+		n.until("]]>")
+	case !strings.HasPrefix(commentMark, n.begin) && !strings.HasPrefix(cdataMark, n.begin):
+		n.at, n.loose = inEnding, true
+		if c == '>' {
+			n.at = inText
+		}
+	}
+}
+
+func (n *nest) until(end string) { n.at, n.end, n.tail = inRest, end, [3]byte{} }
+
+func (n *nest) rest(c byte) {
+	n.tail = [3]byte{n.tail[1], n.tail[2], c}
+	if string(n.tail[len(n.tail)-len(n.end):]) == n.end {
+		n.at = inText
 	}
 }
 
@@ -66,7 +116,7 @@ func (n *nest) start(c byte) {
 	case c == '>':
 		n.at = inText
 		if n.last == '/' {
-			n.open--
+			n.close()
 		}
 	}
 }

@@ -1,11 +1,16 @@
 package s3store
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/md5"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,18 +161,82 @@ func TestLostCompleteIsSettled(t *testing.T) {
 }
 
 // TestCompleteThatComesToNothing proves that a second Complete is not believed before
-// the object is there: some stores say yes to it while they work at the first, and may
-// end before that is done.
+// the object is the one of these parts: some stores say yes to it while they work at the
+// first, and may end before that is done. What was there before then stays, and may have
+// the same size.
 func TestCompleteThatComesToNothing(t *testing.T) {
+	for name, older := range map[string][]byte{"nothing there": nil, "an older object": make([]byte, len(big()))} {
+		for _, sums := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, sums %v", name, sums), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(nil)
+					r.s3.noSums = !sums
+					if older != nil {
+						r.s3.objects, r.s3.uploads = map[string][]byte{"k": older}, map[string]map[string][]byte{}
+					}
+					r.faults.On(1, storetest.Op(opComplete), storetest.Reset(false))
+					r.faults.On(2, storetest.Op(opComplete), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+						return good(req, `<CompleteMultipartUploadResult><ETag>"0123-3"</ETag></CompleteMultipartUploadResult>`), nil
+					}})
+					out := r.mustPut(t, "k", big())
+					if n := r.s3.count(opPart); n != 6 || out.ETag == `"0123-3"` || !bytes.Equal(r.s3.object("k"), big()) {
+						t.Errorf("%d parts were sent; %+v", n, out)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestSecondCompleteIsBelieved proves that a second Complete that is answered sends
+// nothing again where the object tells that it is of these parts: by its checksum, by the
+// ETag that its parts make, or by that of the answer.
+func TestSecondCompleteIsBelieved(t *testing.T) {
+	for name, c := range map[string]struct {
+		sums bool
+		etag string
+	}{
+		"by its checksum": {true, `"another"`},
+		"by the ETag":     {false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(nil)
+				r.s3.noSums = !c.sums
+				r.faults.On(1, storetest.Op(opComplete), storetest.Reset(true))
+				r.faults.On(2, storetest.Op(opComplete), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+					etag := cmp.Or(c.etag, fmt.Sprintf(`"%x"`, md5.Sum(big())))
+					return good(req, "<CompleteMultipartUploadResult><ETag>"+strings.ReplaceAll(etag, `"`, "&quot;")+"</ETag></CompleteMultipartUploadResult>"), nil
+				}})
+				out := r.mustPut(t, "k", big())
+				if n := r.s3.count(opPart); n != 3 || out.ETag == "" {
+					t.Errorf("%d parts were sent; %+v", n, out)
+				}
+			})
+		})
+	}
+}
+
+// TestCompleteOfNobody proves that a 404 which does not say that the upload is gone, as
+// a proxy answers whose store is away, costs nothing that is stored: the file fails, and
+// the next run goes on.
+func TestCompleteOfNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(nil)
-		r.faults.On(1, storetest.Op(opComplete), storetest.Reset(false))
-		r.faults.On(2, storetest.Op(opComplete), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
-			return good(req, `<CompleteMultipartUploadResult><ETag>"0123-3"</ETag></CompleteMultipartUploadResult>`), nil
-		}})
-		out := r.mustPut(t, "k", big())
-		if n := r.s3.count(opPart); n != 6 || !out.Verified || out.ETag == `"0123-3"` {
-			t.Errorf("%d parts were sent; %+v", n, out)
+		r, j := newRig(nil), &storetest.Journal{}
+		page := storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+			return storetest.Response(req, http.StatusNotFound, "text/plain", "404 page not found"), nil
+		}}
+		r.faults.On(0, func(*http.Request) bool { return r.s3.count(opPart) == 3 }, page)
+		in := r.in("k", big(), j)
+		if _, err := r.Put(t.Context(), in); err == nil || r.s3.object("k") != nil {
+			t.Fatalf("it is stored: %v, %v", r.s3.object("k") != nil, err)
+		}
+		if up, open, err := j.Upload("k"); !open || len(up.Parts) != 3 || err != nil {
+			t.Errorf("the journal has %d parts, open %v, %v", len(up.Parts), open, err)
+		}
+		r.faults.Clear()
+		if out, err := r.Put(t.Context(), r.in("k", big(), j)); err != nil || !out.Verified || r.s3.count(opPart) != 3 {
+			t.Errorf("%d parts were sent; %+v, %v", r.s3.count(opPart), out, err)
 		}
 	})
 }

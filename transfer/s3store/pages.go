@@ -63,7 +63,7 @@ func (p *pages) turn(token *string, entries int) error {
 	return nil
 }
 
-// key is one of a listing of what begins with prefix, as it is.
+// listedKey is the key k of a listing of what begins with prefix, as it is.
 func listedKey(k *string, escaped bool, prefix string) (string, error) {
 	key := aws.ToString(k)
 	if escaped {

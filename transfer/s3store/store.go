@@ -159,7 +159,7 @@ func (s *Store) clientOptions() s3.Options {
 	}
 	if s.o.Endpoint != "" {
 		opts.BaseEndpoint = aws.String(s.o.Endpoint)
-		opts.UsePathStyle = !isAWS(s.o.Endpoint)
+		opts.UsePathStyle = !IsAWS(s.o.Endpoint)
 	}
 	if s.Plain() && !s.o.SignPayload {
 		opts.APIOptions = append(opts.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
@@ -174,7 +174,8 @@ func (s *Store) Plain() bool { return strings.HasPrefix(s.o.Endpoint, "http://")
 // Checksum is the algorithm in use; it may be weaker than the one asked for.
 func (s *Store) Checksum() transfer.Checksum { return transfer.Checksum(s.sum.Load()) } //nolint:gosec // stored from a Checksum
 
-func isAWS(endpoint string) bool {
+// IsAWS reports whether an endpoint is one of AWS itself.
+func IsAWS(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return false

@@ -21,7 +21,7 @@ import (
 
 // errStartOver says that the journalled upload is of no more use: the store
 // does not know it, or what it holds is not what was sent.
-var errStartOver = errors.New("the upload is gone from the store")
+var errStartOver = errors.New("its parts are not there, or not what was sent")
 
 // putParts drives manager over a client that answers from the journal.
 func (s *Store) putParts(ctx context.Context, in *transfer.PutInput, up transfer.Upload, open bool) (transfer.PutOutput, error) {
@@ -54,7 +54,7 @@ func (s *Store) putParts(ctx context.Context, in *transfer.PutInput, up transfer
 			event(transfer.Event{Kind: transfer.Moved, Key: in.Item.Key, Bytes: -n}) // it all goes again
 		}
 		event(transfer.Event{Kind: transfer.Notice, Key: in.Item.Key, Err: err,
-			Text: "the upload that was begun is gone from the store: it starts over"})
+			Text: "the upload that was begun makes no object: it starts over"})
 		if err := forgetUpload(in); err != nil {
 			return out, err
 		}
@@ -95,10 +95,16 @@ func (s *Store) upload(ctx context.Context, in *transfer.PutInput, up transfer.U
 		Bucket: &s.o.Bucket, Key: &in.Item.Key,
 		Body: io.NewSectionReader(in.Body, 0, size),
 	})
-	if err != nil {
-		return transfer.PutOutput{}, c.cause(err)
+	if err == nil {
+		return c.out, nil
 	}
-	return c.out, nil
+	err = c.cause(err)
+	if errors.Is(err, errStartOver) && !isCode(err, "NoSuchUpload") {
+		if err := s.discard(ctx, in, c.up); err != nil {
+			return transfer.PutOutput{}, err
+		}
+	}
+	return transfer.PutOutput{}, err
 }
 
 // partClient is manager's view of S3 for one item: what the journal knows is

@@ -37,7 +37,7 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 			return out, true, nil
 		}
 		return out, false, errStartOver
-	case errors.Is(err, transfer.ErrStopped), ctx.Err() != nil, transfer.Fatal(err) && !unknownTo(err):
+	case errors.Is(err, transfer.ErrStopped), ctx.Err() != nil, transfer.Fatal(err) && !unknownOperation(err):
 		return out, false, err
 	case err != nil:
 		// Denied, not implemented, or otherwise no witness: the journal does.
@@ -52,9 +52,9 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 	return out, false, nil
 }
 
-// unknownTo reports an answer by which a store, or what is no store, says that it has
-// no such operation. Of which of them it is the next request tells.
-func unknownTo(err error) bool {
+// unknownOperation reports an answer by which a store, or what is no store, says that it
+// has no such operation. Of which of them it is the next request tells.
+func unknownOperation(err error) bool {
 	var f *Fault
 	return errors.As(err, &f) && (f.Status == http.StatusNotImplemented || f.Status == http.StatusMethodNotAllowed)
 }

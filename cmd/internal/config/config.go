@@ -128,9 +128,9 @@ type reader struct {
 // section reads settings; others are keys that the section has, too.
 func (r *reader) section(all map[string]toml.Primitive, others ...string) (map[string]Value, error) {
 	out := map[string]Value{}
-	var first *Error // in the file's order, which maps don't keep
-	for name, p := range all {
-		v, err := r.setting(name, p, others)
+	var first *Error // in the file's order, which maps don't keep; of tables like [a.b] the line of a is not known
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		v, err := r.setting(name, all[name], others)
 		if err != nil && (first == nil || err.Line < first.Line) {
 			first = err
 		}

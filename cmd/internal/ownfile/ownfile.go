@@ -98,7 +98,8 @@ func Home(dir string) error {
 }
 
 // Inner judges a folder within Home that this program makes for its user only:
-// nobody else may own it or write to it. One that is not there is good.
+// nobody else may own it or write to it, but for a group that we gave it to, as
+// Kubernetes does with all of a volume (fsGroup). One that is not there is good.
 func Inner(dir string) error {
 	fi, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,11 +119,14 @@ func Inner(dir string) error {
 			return refused(dir, ErrForeign)
 		}
 	}
-	if loose(fi) && hasModes(dir) {
+	if everybodys(fi) && hasModes(dir) {
 		return refused(dir, ErrOpen)
 	}
 	return nil
 }
+
+// everybodys reports whether all users may write to it.
+func everybodys(fi fs.FileInfo) bool { return fi.Mode().Perm()&0o002 != 0 }
 
 // Told judges a file that says what is to be done, commands among it: nobody but
 // its owner and its group may write to it.
@@ -131,7 +135,7 @@ func Told(path string) error {
 	if err != nil || !fi.Mode().IsRegular() {
 		return nil //nolint:nilerr // it shows when it is read
 	}
-	if fi.Mode().Perm()&0o002 != 0 && hasModes(filepath.Dir(path)) {
+	if everybodys(fi) && hasModes(filepath.Dir(path)) {
 		return refused(path, ErrOpen)
 	}
 	return nil
