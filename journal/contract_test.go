@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -289,6 +290,24 @@ func TestDurableUnasked(t *testing.T) {
 		<-b.done
 	}
 	wantRecords(t, d, rec(0), rec(1), rec(2))
+}
+
+// TestWaitForACommit: what is queued waits 50 ms for its commit to begin, as
+// docs/guarantees.md has it, less what has passed since the last one did. Kills
+// can't tell that from a few times as much: it depends on their instant.
+func TestWaitForACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &DB{o: Options{}.withDefaults()}
+		for since, want := range map[time.Duration]time.Duration{
+			0: 50 * time.Millisecond, 30 * time.Millisecond: 20 * time.Millisecond, 50 * time.Millisecond: 0, time.Hour: 0,
+		} {
+			began := time.Now()
+			d.pause(began.Add(-since))
+			if took := time.Since(began); took != want {
+				t.Errorf("%v after a commit the next one waits %v, want %v", since, took, want)
+			}
+		}
+	})
 }
 
 func TestFlushEnds(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -335,6 +336,48 @@ func TestScanManyNames(t *testing.T) {
 	if len(got) != n {
 		t.Errorf("%d names, not %d", len(got), n)
 	}
+}
+
+// TestOneDirectoryIsNames proves that of a directory nothing is held but its names,
+// whatever their number: files are looked at shortly before they are asked for.
+func TestOneDirectoryIsNames(t *testing.T) {
+	const n, mostAhead = 200_000, 1000
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("%08d.tif", i)
+	}
+	var looked atomic.Int64
+	files := scanFaulty{scanListed{scanDisk{}, names}, func(op, path string) error {
+		if op == "lstat" && filepath.Ext(path) == ".tif" {
+			looked.Add(1)
+		}
+		return nil
+	}}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, given, ahead, most := heap(), int64(0), int64(0), uint64(0)
+	for e := range scanWith(t.Context(), []Source{{Path: t.TempDir(), Dir: true}}, ScanOptions{}, files) {
+		if e.Err != nil {
+			t.Fatal(e)
+		}
+		if given++; given%(n/4) == 1 {
+			most = max(most, heap()-before)
+		}
+		ahead = max(ahead, looked.Load()-given)
+	}
+	each := float64(most) / n
+	if given != n || ahead > mostAhead {
+		t.Errorf("%d of %d files; %d are looked at ahead", given, n, ahead)
+	}
+	if each > 48 { // a name of 12 bytes, the one behind it, 8 for the index, and room to grow
+		t.Errorf("a file of a directory takes %.0f bytes", each)
+	}
+	runtime.KeepAlive(names)
+	t.Logf("%.0f bytes each, %d looked at ahead", each, ahead)
 }
 
 // scanListed makes up names. All files are one file.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -249,26 +250,78 @@ func TestPlace(t *testing.T) {
 
 // TestJudge: only an assertion with the words that are expected counts.
 func TestJudge(t *testing.T) {
-	m := &mutant{Test: "TestX", Says: "sent again"}
-	const fail = "=== RUN   TestX\n    x_test.go:7: part 3 was sent again\n--- FAIL: TestX (0.00s)\nFAIL\n"
+	m := &mutant{Test: "TestX/sub", Says: "sent again"}
+	const (
+		verdict = "--- FAIL: TestX (0.00s)\n    --- FAIL: TestX/sub (0.00s)\nFAIL\n"
+		fail    = "=== RUN   TestX/sub\n    /p/x_test.go:7: part 3 was sent again\n" + verdict
+		script  = "    /m/testscript.go:600: > exits 0 agent\n        [stderr]\n        "
+		other   = `it fails for another reason than "sent again": `
+	)
+	source := func(file string, line int) string {
+		return map[string]string{"/p/x_test.go7": "\t\tt.Errorf(", "/p/x_test.go8": "\t\tt.Logf(", "/p/x_test.go9": "\tr.t.Skip(", "/m/testscript.go600": "\tts.t.Log("}[file+strconv.Itoa(line)]
+	}
 	for name, c := range map[string]struct {
 		out    string
 		passed bool
 		want   outcome
 	}{
 		"as it should":   {fail, false, outcome{true, "part 3 was sent again"}},
+		"further line":   {"    /p/x_test.go:7: it said:\n        part 3\n            was sent again\n" + verdict, false, outcome{true, "was sent again"}},
+		"helper":         {"    /p/y_test.go:1: part 3 was sent again\n" + verdict, false, outcome{true, "part 3 was sent again"}},
 		"survived":       {"--- PASS: TestX (0.00s)\nPASS\n", true, outcome{false, "SURVIVED: the test passes"}},
-		"another reason": {"    x_test.go:7: no disk\n--- FAIL: TestX (0.00s)\n", false, outcome{false, `it fails for another reason than "sent again": no disk`}},
-		"its name":       {"=== RUN   TestX/sent again\n    x_test.go:7: no disk\n--- FAIL: TestX (0.00s)\n", false, outcome{false, `it fails for another reason than "sent again": no disk`}},
+		"another reason": {"    /p/x_test.go:7: no disk\n" + verdict, false, outcome{false, other + "no disk"}},
+		"its name":       {"=== RUN   TestX/sent again\n    /p/x_test.go:7: no disk\n" + verdict, false, outcome{false, other + "no disk"}},
+		"its place":      {"    /p/sent again/x_test.go:7: no disk\n" + verdict, false, outcome{false, other + "without a word"}},
+		"note":           {"    /p/x_test.go:8: it was\n        sent again\n    /p/x_test.go:7: no disk\n    /p/x_test.go:9: sent again\n" + verdict, false, outcome{false, other + "no disk"}},
+		"of a child":     {"    /p/x_test.go:7: no disk\npart 3 was sent again\n" + verdict, false, outcome{false, other + "no disk"}},
+		"another test":   {"    /p/x_test.go:7: part 3 was sent again\n--- FAIL: TestX (0.00s)\n    --- PASS: TestX/sub (0.00s)\n", false, outcome{false, "it ended without a verdict"}},
+		"script":         {script + "x\n        FAIL: /p/x.txtar:7: it was sent again\n" + verdict, false, outcome{true, "it was sent again"}},
+		"what it ran":    {script + "sent again\n        FAIL: /p/x.txtar:7: exit 1, want 0\n" + verdict, false, outcome{false, other + "exit 1, want 0"}},
+		"its file":       {script + "x\n        FAIL: /p/sent again.txtar:7: exit 1, want 0\n" + verdict, false, outcome{false, other + "without a word"}},
 		"panic":          {fail + "panic: nil map\n", false, outcome{false, "panic: nil map"}},
 		"timeout":        {"panic: test timed out after 5m0s\n", false, outcome{false, "panic: test timed out after 5m0s"}},
 		"no build":       {"# agent\nx.go:1: undefined\nFAIL\tagent [build failed]\n", false, outcome{false, "it does not build"}},
 		"no test":        {"ok  \tagent\t0.1s [no tests to run]\n", true, outcome{false, "there is no such test"}},
 		"no verdict":     {"exit status 2\nFAIL\n", false, outcome{false, "it ended without a verdict"}},
 	} {
-		if got := judge(m, c.out, c.passed); got != c.want {
+		if got := judge(m, c.out, c.passed, source); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
+	}
+}
+
+// TestNotesAndErrors: go test prints both in the same form, with whole paths, and
+// the source tells one from the other; whatever comes from a script is a note.
+func TestNotesAndErrors(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module x\n",
+		"x_test.go": `package x
+
+import "testing"
+
+func TestX(t *testing.T) {
+	t.Log("a note")
+	t.Run("sub", func(t *testing.T) {
+		t.Skipf("no %s", "store")
+	})
+	t.Error(
+		"it broke", "\nin two lines",
+	)
+}
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &runner{root: dir, dir: dir}
+	out, passed, err := r.test(t.Context(), place{dir: dir}, ".", "", "^TestX$")
+	if err != nil || passed {
+		t.Fatalf("passed %v, %v\n%s", passed, err, out)
+	}
+	if got := assertions(out, sourceLine); !slices.Equal(got, []string{"it broke", "in two lines"}) {
+		t.Errorf("%q are taken for assertions in\n%s", got, out)
 	}
 }
 

@@ -114,7 +114,7 @@ func (r *runner) copyFile(dir, name string, texts map[string]string) error {
 // test runs tests of a package in a place, and returns what go test says. An overlay
 // goes by the environment, so that a go build within a test sees it too.
 func (r *runner) test(ctx context.Context, at place, pkg, tags, pattern string) (out string, passed bool, _ error) {
-	args := []string{"test", "-count=1", "-vet=off", "-v", "-timeout", testTimeout, "-run", pattern}
+	args := []string{"test", "-count=1", "-vet=off", "-v", "-fullpath", "-timeout", testTimeout, "-run", pattern}
 	if tags != "" {
 		args = append(args, "-tags", tags)
 	}
@@ -141,12 +141,6 @@ func pattern(test string) string {
 	return "^" + strings.Join(strings.Split(regexp.QuoteMeta(test), "/"), "$/^") + "$"
 }
 
-// outcome is what became of a mutant.
-type outcome struct {
-	failed bool   // as it should
-	said   string // the words of the assertion, or why it does not count
-}
-
 // run shows one mutant to its test.
 func (r *runner) run(ctx context.Context, m *mutant) (outcome, string, error) {
 	at, err := r.place(ctx, m)
@@ -157,49 +151,13 @@ func (r *runner) run(ctx context.Context, m *mutant) (outcome, string, error) {
 	if err != nil {
 		return outcome{}, "", err
 	}
-	return judge(m, out, passed), out, nil
+	return judge(m, out, passed, sourceLine), out, nil
 }
 
-var (
-	panicked = regexp.MustCompile(`(?m)^\s*(panic: .*|fatal error: .*)`)
-	heading  = regexp.MustCompile(`^\s*(===|---) `)
-	asserted = regexp.MustCompile(`^\s+\S+\.go:\d+: (.*)`)
-)
-
-// judge reads what go test said: only an assertion that fails, with the words that
-// are expected, shows that the test guards the promise.
-func judge(m *mutant, out string, passed bool) outcome {
-	top, _, _ := strings.Cut(m.Test, "/")
-	switch {
-	case strings.Contains(out, "[build failed]"), strings.Contains(out, "[setup failed]"):
-		return outcome{said: "it does not build"}
-	case strings.Contains(out, "no tests to run"):
-		return outcome{said: "there is no such test"}
-	case panicked.MatchString(out):
-		return outcome{said: panicked.FindStringSubmatch(out)[1]}
-	case passed:
-		return outcome{said: "SURVIVED: the test passes"}
-	case !strings.Contains(out, "--- FAIL: "+top):
-		return outcome{said: "it ended without a verdict"}
-	}
-	said := "without a word"
-	for line := range strings.Lines(out) {
-		if heading.MatchString(line) {
-			continue // it names the test, and says nothing of it
-		}
-		if !strings.Contains(line, m.Says) {
-			if a := asserted.FindStringSubmatch(line); a != nil {
-				said = a[1]
-			}
-			continue
-		}
-		said = strings.TrimSpace(line)
-		if a := asserted.FindStringSubmatch(line); a != nil {
-			said = a[1]
-		}
-		return outcome{failed: true, said: said}
-	}
-	return outcome{said: fmt.Sprintf("it fails for another reason than %q: %s", m.Says, said)}
+// split takes the last part from a test's name; parent is "" where there is no other.
+func split(test string) (parent, name string) {
+	i := strings.LastIndexByte(test, '/')
+	return test[:max(0, i)], test[i+1:]
 }
 
 // baseline runs the tests of all mutants without any, several at a time where
@@ -211,13 +169,8 @@ func (r *runner) baseline(ctx context.Context, all []mutant) (bad []string, _ er
 	seen := map[string]bool{}
 	for i := range all {
 		m := &all[i]
-		parent, name, sub := strings.Cut(m.Test, "/")
-		g := group{pkg: m.Package, tags: m.Tags}
-		if sub {
-			g.parent = parent
-		} else {
-			name = parent
-		}
+		parent, name := split(m.Test)
+		g := group{m.Package, m.Tags, parent}
 		if id := m.Package + " " + m.Test; seen[id] {
 			continue
 		} else {
@@ -232,7 +185,7 @@ func (r *runner) baseline(ctx context.Context, all []mutant) (bad []string, _ er
 		p := "^(" + strings.Join(groups[g], "|") + ")$"
 		prefix := ""
 		if g.parent != "" {
-			p, prefix = "^"+g.parent+"$/"+p, g.parent+"/"
+			p, prefix = pattern(g.parent)+"/"+p, g.parent+"/"
 		}
 		out, _, err := r.test(ctx, place{dir: r.root}, g.pkg, g.tags, p)
 		if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -15,13 +14,18 @@ import (
 func (r *runner) together(ctx context.Context, all []mutant) ([]outcome, string, error) {
 	sum := mutant{}
 	var names []string
+	parent, _ := split(all[0].Test)
 	for i := range all {
 		m := &all[i]
 		if m.Package != all[0].Package || m.Tags != all[0].Tags {
 			return nil, "", fmt.Errorf("%s is of another package than %s: choose by -run", m.at, all[0].at)
 		}
+		above, name := split(m.Test)
+		if above != parent {
+			return nil, "", fmt.Errorf("%s is not of the level of %s: choose by -run", m.at, all[0].at)
+		}
 		sum.Changes = append(sum.Changes, m.Changes...)
-		if name := regexp.QuoteMeta(m.Test); !slices.Contains(names, name) {
+		if name = regexp.QuoteMeta(name); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -29,23 +33,11 @@ func (r *runner) together(ctx context.Context, all []mutant) ([]outcome, string,
 	if err != nil {
 		return nil, "", err
 	}
-	// A pattern has one part for each level of names.
-	var top, sub []string
-	for _, name := range names {
-		t, s, below := strings.Cut(name, "/")
-		top = append(top, t)
-		if below {
-			sub = append(sub, s)
-		}
+	some := "^(" + strings.Join(names, "|") + ")$"
+	if parent != "" {
+		some = pattern(parent) + "/" + some
 	}
-	if len(sub) > 0 && len(sub) < len(top) {
-		return nil, "", errors.New("choose tests, or what is below tests")
-	}
-	pattern := "^(" + strings.Join(top, "|") + ")$"
-	if len(sub) > 0 {
-		pattern += "/^(" + strings.Join(sub, "|") + ")$"
-	}
-	out, passed, err := r.test(ctx, at, all[0].Package, all[0].Tags, pattern)
+	out, passed, err := r.test(ctx, at, all[0].Package, all[0].Tags, some)
 	if err != nil {
 		return nil, "", err
 	}
@@ -56,7 +48,7 @@ func (r *runner) together(ctx context.Context, all []mutant) ([]outcome, string,
 			said = section(out, all[i].Test)
 			passed = !strings.Contains(said, "--- FAIL: "+all[i].Test)
 		}
-		got = append(got, judge(&all[i], said, passed))
+		got = append(got, judge(&all[i], said, passed, sourceLine))
 	}
 	return got, out, nil
 }

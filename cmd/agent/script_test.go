@@ -84,7 +84,9 @@ func (r *rig) scriptAgent(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("say which exit code: exits CODE")
 	}
-	ts.Check(r.scriptRun(ts, args))
+	if err := r.scriptRun(ts, args); err != nil {
+		ts.Fatalf("agent %s: %v", strings.Join(args, " "), err)
+	}
 }
 
 func (r *rig) scriptExits(ts *testscript.TestScript, _ bool, args []string) {
@@ -99,7 +101,7 @@ func (r *rig) scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 		code = e.ExitCode()
 	}
 	if code != want {
-		ts.Fatalf("exit %d, want %d", code, want)
+		ts.Fatalf("agent %s: exit %d, want %d", strings.Join(args[1:], " "), code, want)
 	}
 }
 
