@@ -26,7 +26,7 @@ func (s *Step) judge(rec Record, known bool, obj Object, stored, listed bool, by
 	stored = stored && listed
 	size := s.Item.Stat.Size
 	switch {
-	case known && rec.Doubtful() && !(by == BySize && stored && obj.Size == size):
+	case known && rec.Doubtful() && (by != BySize || !stored || obj.Size != size):
 		if !listed || stored && obj.Size == size {
 			s.Action, s.Reason, s.Foreign = Check, "a run ended while it was sent", true
 		}
