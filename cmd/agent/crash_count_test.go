@@ -6,87 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
-
-// fetched is one GET of an object's bytes as the line saw it.
-type fetched struct {
-	key, access string
-	off, size   int64
-	from, until time.Time
-	came        int64 // bytes that were handed on
-}
-
-// crashLine carries downloads, slowly, and notes what went over it.
-type crashLine struct {
-	mu  sync.Mutex
-	all []fetched
-}
-
-// lineRate is what one connection gets, in bytes a second.
-const lineRate = 10 << 20
-
-func (l *crashLine) handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if q.Method != http.MethodGet || q.URL.Query().Has("list-type") {
-			next.ServeHTTP(w, q)
-			return
-		}
-		g := &slowed{ResponseWriter: w, got: fetched{key: q.URL.Path, access: accessOf(q), from: time.Now()}}
-		var last int64
-		if _, err := fmt.Sscanf(q.Header.Get("Range"), "bytes=%d-%d", &g.got.off, &last); err == nil {
-			g.got.size = last + 1 - g.got.off
-		}
-		defer func() { // also where the proxy gives up with a panic
-			g.got.until = time.Now()
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.all = append(l.all, g.got)
-		}()
-		next.ServeHTTP(g, q)
-	})
-}
-
-// accessOf is the access key that a request is signed with.
-func accessOf(q *http.Request) string {
-	_, rest, _ := strings.Cut(q.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(rest, "/")
-	return key
-}
-
-func (l *crashLine) take() []fetched {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	all := l.all
-	l.all = nil
-	return all
-}
-
-type slowed struct {
-	http.ResponseWriter
-	got fetched
-	bad bool
-}
-
-func (s *slowed) WriteHeader(status int) {
-	s.bad = status >= 300
-	if n, err := strconv.ParseInt(s.Header().Get("Content-Length"), 10, 64); err == nil && s.got.size == 0 {
-		s.got.size = n
-	}
-	s.ResponseWriter.WriteHeader(status)
-}
-
-func (s *slowed) Write(b []byte) (int, error) {
-	time.Sleep(time.Duration(int64(len(b)) * int64(time.Second) / lineRate)) // this is the line's speed
-	n, err := s.ResponseWriter.Write(b)
-	if !s.bad {
-		s.got.came += int64(n)
-	}
-	return n, err
-}
 
 // sending is one transfer of a unit, either way.
 type sending struct {

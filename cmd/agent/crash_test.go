@@ -27,6 +27,7 @@ const (
 	crashRate    = "30MB"          // bytes that each platform takes a second
 	crashPart    = 5 << 20         // bytes of a part
 	crashRange   = 1 << 20         // bytes of a range
+	crashLine    = 10 << 20        // bytes that a connection fetches a second
 )
 
 // TestLongCrash kills uploads, downloads and syncs both ways at random instants
@@ -76,7 +77,7 @@ type crasher struct {
 	kills *atomic.Int64 // of all
 	r     *rig
 	down  *rig // the same, by way of the line
-	line  *crashLine
+	line  *line
 	probe *stallProbe
 	log   int64 // how far the platform's log was read
 	// over is what the instants of kills are spread over, from the start of a run: longer
@@ -120,7 +121,7 @@ func (c *crasher) draw() (next card) {
 
 func newCrasher(t *testing.T, rnd *rand.Rand, kills *atomic.Int64) *crasher {
 	r := newRig(t, "-role", []string{"platform", "full"}[rnd.IntN(2)], "-token-life", crashLife.String(), "-rate", crashRate)
-	c := &crasher{t: t, rnd: rnd, kills: kills, r: r, line: &crashLine{}, probe: probeStalls(t), over: 900 * time.Millisecond, files: tree{}, far: tree{}, was: tree{}}
+	c := &crasher{t: t, rnd: rnd, kills: kills, r: r, line: &line{rate: crashLine}, probe: probeStalls(t), over: 900 * time.Millisecond, files: tree{}, far: tree{}, was: tree{}}
 	t.Cleanup(c.probe.stop)
 	c.src, c.copy = filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "copy")
 	config, err := r.sb.ProcessConfig(r.home)
