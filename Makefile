@@ -11,7 +11,7 @@ GOBUILD  = CGO_ENABLED=0 go build -trimpath
 GOTEST  ?= go test
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build agent edition install man release release-test demo test test-long test-load test-stores test-cron test-secrets crash soak fuzz mutants minio toxiproxy peers tools gate cover lint vet vuln bench clean
+.PHONY: build agent edition install man release release-test demo test test-long test-load test-stores test-cron test-secrets crash soak fuzz mutants ceph minio toxiproxy peers tools gate cover lint vet vuln bench clean
 
 build: agent bin/sandbox
 
@@ -105,22 +105,25 @@ test-load:
 test-cron:
 	$(GOTEST) -tags cron -timeout 20m -count=1 -v -run TestCronDaemon ./cmd/agent
 
+CEPH = radosgw ceph-mon ceph-osd
+ceph:
+	command -v $(CEPH) >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CEPH) >/dev/null; }
+
 # All stores that can be had, each by the contract, by what users do every day, and
 # by the table of docs/stores.md: some minutes, and a quarter of an hour for the
 # end of a token of MinIO's. UPDATE=1 writes that table. Ceph's packages are
 # installed where they are missing, which needs root and Debian.
-CEPH = radosgw ceph-mon ceph-osd
-test-stores:
+test-stores: ceph
 	test -x bin/stores/minio || command -v minio >/dev/null || $(MAKE) minio
 	command -v rclone >/dev/null || $(MAKE) bin/peers/rclone-$(RCLONE)
-	command -v $(CEPH) >/dev/null || { apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CEPH) >/dev/null; }
 	PATH="$(CURDIR)/bin/stores:$(CURDIR)/bin/peers:$$PATH" STORES=all \
 	  go test -tags long -p 2 -timeout 60m -count=1 -parallel 8 -v -run LongStores ./bench/stores ./transfer/s3store ./cmd/agent
 
 # Breaks each promise of docs/guarantees.md on purpose and sees that its test fails;
-# the working tree stays as it is. It writes docs/mutants.md. About 25 minutes.
-mutants:
+# the working tree stays as it is. It writes docs/mutants.md. About half an hour. One
+# of them is Ceph's: see test-stores.
+mutants: ceph
 	go run ./bench/mutants -write docs/mutants.md
 
 # Every fuzz target of both modules, one after the other: hours, where nothing is

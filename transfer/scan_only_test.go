@@ -41,7 +41,7 @@ func TestReadNames(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			n, err := ReadNames(strings.NewReader(tt.text), tt.zero)
 			if !errors.Is(err, tt.err) || err != nil && !strings.HasPrefix(err.Error(), fmt.Sprintf("line %d: ", tt.line)) {
-				t.Fatal(err)
+				t.Fatalf("of %.20q it says %v, want %v", tt.text, err, tt.err)
 			}
 			if err != nil {
 				return

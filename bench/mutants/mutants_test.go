@@ -325,6 +325,16 @@ func TestX(t *testing.T) {
 	}
 }
 
+// TestSaysWords: what a mutant is noticed by is an assertion's words, and not the
+// name of a file or what any failure would say.
+func TestSaysWords(t *testing.T) {
+	for _, m := range loaded(t) {
+		if len(strings.Fields(m.Says)) < 2 || strings.Contains(m.Says, ".txtar") {
+			t.Errorf("%s: %q would be said of other things too", m.at, m.Says)
+		}
+	}
+}
+
 func TestRows(t *testing.T) {
 	const page = "| | promise | tests |\n|---|---|---|\n| `one` | It `is` so | `TestA`, script `x`, `TestB` |\n| `two-b` | And so | scripts `y`, `z`, `FuzzC` (`make it`) |\n"
 	all, err := rows(page)

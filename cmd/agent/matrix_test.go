@@ -178,9 +178,11 @@ func tryNoJournal(t *testing.T, r *rig) {
 // slowly are the arguments with which an upload takes seconds, in parts.
 var slowly = []string{"--limit", "10MiB/s", "--parallel", "2", "--part-size", "5MiB", "--memory", "10MiB"}
 
-// tryKilled kills an upload each time that it has got on, and lets it finish.
+// tryKilled kills an upload each time that it has got on, and lets it finish. Of four
+// parts two are a second old at the kill, and have to be known whatever the disk.
 func tryKilled(t *testing.T, r *rig) {
-	files := tree{}.with("large", 50<<20+77)
+	const parts = 4
+	files := tree{}.with("large", 80<<20+77)
 	for i := range 50 {
 		files.with(fmt.Sprintf("small/%02d", i), 1000+i)
 	}
@@ -191,8 +193,8 @@ func tryKilled(t *testing.T, r *rig) {
 	for len(kills) < 3 {
 		before := len(stored(r.requests(0), "UploadPart"))
 		p := r.startUpload(args...)
-		until(t, "another part, or the end", func() bool {
-			return !p.running() || len(stored(r.requests(0), "UploadPart")) > before
+		until(t, "more parts, or the end", func() bool {
+			return !p.running() || len(stored(r.requests(0), "UploadPart")) >= before+parts
 		})
 		at := time.Now()
 		p.signal(syscall.SIGKILL)

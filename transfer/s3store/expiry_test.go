@@ -210,6 +210,38 @@ func TestDeniedMayMeanExpiry(t *testing.T) {
 	}
 }
 
+// A token may end behind the listing that it is admitted by, and before anything was
+// written with it: no file fails by that, either.
+func TestEndedBehindItsListing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(func(o *Options) {
+			o.Prefix, o.Parallel = "ws/", 8
+			latency(o)
+		})
+		r.open()
+		r.mustList(t, "ws/")
+		r.mustPut(t, "ws/first", nil)
+		time.Sleep(time.Minute)
+		r.keys.swap("key-2", time.Time{})
+		listed := false
+		r.faults.On(0, func(req *http.Request) bool {
+			second, before := underKey("key-2")(req), listed
+			listed = listed || second
+			return second && before
+		}, storetest.Refuse(403, "AccessDenied"))
+		time.AfterFunc(time.Hour, func() { r.keys.swap("key-3", time.Time{}) })
+		began := time.Now()
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() { r.mustPut(t, fmt.Sprint("ws/", i), []byte("body")) })
+		}
+		all.Wait()
+		if d := time.Since(began).Round(time.Minute); d != time.Hour || r.keys.given("key-2") == 0 || r.keys.given("key-3") != 0 {
+			t.Errorf("took %v, given back for %q", d, r.keys.whys)
+		}
+	})
+}
+
 // One object that may not be written fails, once and alone.
 func TestDeniedObject(t *testing.T) {
 	deniedKey := func(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/ws/denied") }

@@ -348,7 +348,7 @@ func TestHeaderWithoutEnd(t *testing.T) {
 		o.HTTP, o.Endpoint, o.FirstPatience = newTestHTTP(t, HTTPOptions{}), srv.URL, time.Nanosecond
 	})
 	if _, err := r.Stat(t.Context(), "k"); !errors.Is(err, transfer.ErrUnreachable) || !strings.Contains(err.Error(), "header") {
-		t.Errorf("%v", err)
+		t.Errorf("a header of 100 KiB: %v", err)
 	}
 }
 

@@ -93,7 +93,8 @@ func (t *try) another(ctx context.Context, cr aws.Credentials) bool {
 //   - a second key is denied, too: the object is meant;
 //   - another key could do this, and this one, which never did anything, can't:
 //     it is somebody else's;
-//   - the key could do this before: it may have ended. See doubt.
+//   - the key could do this before, or could list, as it had to, and has not come
+//     to what others could do: it may have ended. See doubt.
 func (t *try) deny(ctx context.Context, cr aws.Credentials, began time.Time, f *Fault) (bool, error) {
 	s, id := t.s, cr.AccessKeyID
 	switch temporary := cr.SessionToken != ""; {
@@ -113,7 +114,7 @@ func (t *try) deny(ctx context.Context, cr aws.Credentials, began time.Time, f *
 		t.denied = true
 		t.giveBack(cr, f, s.stranger(cr, t.op))
 		return true, nil
-	case temporary && s.worked.could(id, t.op):
+	case temporary && (s.worked.could(id, t.op) || s.worked.did(id, opPrefix) && s.worked.ever(t.op)):
 		if sure, again, err := t.doubt(ctx, cr, began, f); !sure {
 			return again, err
 		}
@@ -148,13 +149,16 @@ func (t *try) instead(ctx context.Context, cr aws.Credentials, f *Fault) bool {
 	return true
 }
 
-// doubt settles a denial where the key had worked. The sources are asked for
+// doubt settles a denial where the key had worked, were it by its listing alone. The sources are asked for
 // another one, with which the request is tried again. Where they have none, a
 // listing of the job's prefix tells, if this key could list before: denied too,
 // the key has ended; granted, the denial is sure. So it is where nothing tells.
 func (t *try) doubt(ctx context.Context, cr aws.Credentials, began time.Time, f *Fault) (sure, again bool, _ error) {
 	s, id := t.s, cr.AccessKeyID
-	why := fmt.Sprintf("%s to %s, which it could before", f.Code, t.op)
+	why := f.Code
+	if s.worked.could(id, t.op) {
+		why = fmt.Sprintf("%s to %s, which it could before", f.Code, t.op)
+	}
 	if !t.asked {
 		t.asked = true
 		until, cancel := s.untilStop(ctx)
