@@ -31,6 +31,7 @@ func (f *fetcher) same(ctx context.Context, s Step) (done bool, _ error) {
 		if err != nil {
 			return false, &Error{Op: "journal", Key: s.Item.Key, Err: errors.Join(ErrLocal, err)}
 		}
+		f.o.Target.Remove(s.Fetch.Local) // of a run that was cut off, and fetched what is stored no more
 	} else {
 		if s.apply(f.o.Existing); s.Err != nil {
 			return false, s.Err

@@ -216,6 +216,20 @@ func TestDownloadExisting(t *testing.T) {
 	}
 }
 
+// TestDownloadRemovesWhatWasBegun proves that a run which finds a file to be the
+// object removes what one that was cut off had begun to fetch in its place.
+func TestDownloadRemovesWhatWasBegun(t *testing.T) {
+	f := newFetching(t)
+	obj := f.store.Set("p/f", []byte("object"))
+	write(t, f.dir, "f", "object", obj.Modified.Add(-time.Hour))
+	write(t, f.dir, ".f.632obbm4.agent-part", "ob", obj.Modified)
+	write(t, f.dir, ".f.other.agent-part", "ob", obj.Modified) // another job's
+	res, err := f.run(t, below)
+	if got := f.files(t, f.dir); err != nil || !res.Complete || got["f"] != "object" || len(got) != 3 || got[".f.other.agent-part"] == "" {
+		t.Errorf("%+v, %v: %v", res, err, got)
+	}
+}
+
 func write(t *testing.T, dir, name, body string, mtime time.Time) {
 	t.Helper()
 	path := filepath.Join(dir, name)

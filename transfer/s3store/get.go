@@ -98,7 +98,7 @@ func (g *getting) attempt(ctx context.Context) error {
 func (g *getting) head(out *s3.GetObjectOutput, whole bool) error {
 	etag := aws.ToString(out.ETag)
 	switch {
-	case etag == "":
+	case etag == "", !whole && aws.ToString(out.ContentRange) == "": // a web page may have an ETag, too
 		return errNotS3
 	case g.in.ETag != "" && bare(etag) != bare(g.in.ETag): // a store that knows no If-Match
 		return replacedError{}
