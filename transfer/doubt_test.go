@@ -121,7 +121,7 @@ func TestStoredByARunThatWasCutOff(t *testing.T) {
 			}
 			return nil
 		}
-		jb.by, jb.since = transfer.ByTime, time.Now().Add(-tt.since)
+		jb.by, jb.since = transfer.ByTime, func() time.Time { return time.Now().Add(-tt.since) }
 		res, err := jb.run(jb.entries()...)
 		recs, _ := jb.j.Records("", 10)
 		if err != nil || !res.Complete || jb.store.Puts("k") != 0 || inspects != tt.inspects || len(recs) != tt.inspects {

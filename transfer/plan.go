@@ -66,9 +66,10 @@ type PlanOptions struct {
 	Prefix  string
 	Event   func(Event) // never blocks
 	Compare Compare
-	// Since is when an earlier run of the job began, if one did. What was stored since
-	// and has no record is not taken for the file by its time.
-	Since time.Time
+	// Since is when an earlier run of the job began, by the store's clock; nil where none
+	// did. What was stored since and has no record is not taken for the file by its time.
+	// It is asked for behind the listing.
+	Since func() time.Time
 	// Surplus, if set, takes what the listing has and the entries do not. Mark
 	// must be zero then: the whole listing is read.
 	Surplus *Surplus
@@ -131,9 +132,9 @@ func (s *Step) decide(recs *recordCursor, objs *listing) error {
 // doubtTime is about an object without a record that its time would tell: one that a
 // run of this job may have stored before it was cut off is compared, which gives it
 // its record.
-func (s *Step) doubtTime(recs *recordCursor, obj Object, since time.Time) error {
+func (s *Step) doubtTime(recs *recordCursor, obj Object, since func() time.Time) error {
 	open, err := recs.open(s.Item.Key)
-	if open || !since.IsZero() && obj.Modified.After(since) {
+	if open || since != nil && obj.Modified.After(since()) {
 		s.Action, s.Reason, s.Foreign = Check, "a run ended while it was sent", true
 	}
 	return err

@@ -81,7 +81,7 @@ type job struct {
 	disk  *disk
 	o     transfer.RunOptions
 	by    transfer.Compare
-	since time.Time
+	since func() time.Time
 
 	mu     sync.Mutex
 	events []transfer.Event

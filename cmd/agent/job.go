@@ -312,7 +312,7 @@ func (s *session) contentTypes() func(string) string {
 // steps is the plan as a stream.
 func (s *session) steps(ctx context.Context, mark transfer.Mark) iter.Seq[transfer.Step] {
 	o := transfer.PlanOptions{Mark: mark, Store: s.store, Prefix: s.prefix, Event: s.event, Records: noRecords{},
-		Compare: s.compares(), Surplus: s.surplus, Since: s.since()}
+		Compare: s.compares(), Surplus: s.surplus, Since: s.storedSince()}
 	if s.db != nil && (!s.o.dryRun || !s.o.restart) {
 		o.Records = s.db
 	}

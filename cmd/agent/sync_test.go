@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,8 +13,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"agent/journal"
+	"agent/transfer"
 )
 
 // stored are the keys below r.prefix, without it.
@@ -60,6 +65,45 @@ func TestSyncOfUnchangedFilesOnlyLists(t *testing.T) {
 			t.Errorf("%q: %d requests %q\n%s", args, len(ops), ops, e.err)
 		}
 	}
+}
+
+// TestSyncOfWhatNoRecordTells proves that what the first run of a job stored in its first
+// instants, and could not record before it was killed, is compared by the next one: its
+// time, in seconds, may be before the job's. A later version of the same size and an
+// older time was taken for stored.
+func TestSyncOfWhatNoRecordTells(t *testing.T) {
+	t.Parallel()
+	files := tree{"f": []byte("first")}
+	dir := files.write(t)
+	r := newRig(t).withToken()
+	r.sync(exitDone, dir)
+	found, err := filepath.Glob(filepath.Join(r.state, "jobs", "*", "journal.db"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	folder := filepath.Dir(found[0])
+	job, err := journal.JobIn(t.Context(), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := journal.Open(t.Context(), folder, job, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Forget(r.prefix+"f"), db.SetMark(transfer.Mark{}), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r.sync(exitDone, dir)
+	if n := len(stored(r.requests(0), "PutObject")); n != 1 {
+		t.Errorf("%d objects were stored", n)
+	}
+	files["f"] = []byte("other")
+	path, hourAgo := filepath.Join(dir, "f"), time.Now().Add(-time.Hour)
+	if err := errors.Join(os.WriteFile(path, files["f"], 0o600), os.Chtimes(path, hourAgo, hourAgo)); err != nil {
+		t.Fatal(err)
+	}
+	r.sync(exitDone, dir)
+	r.holds(files)
 }
 
 // It-must-show 6: a captive portal's page, an empty listing, a listing that is

@@ -42,11 +42,24 @@ func (t *task) opens() func(path string) (transfer.File, error) {
 	return nil
 }
 
+// sinceSlack is how much earlier than it did a job is taken to have begun: stores and file
+// systems tell times by the second or two, and their clocks are not quite ours.
+const sinceSlack = time.Minute
+
 // since is when the first run of the job began, if this is not the first: a run that was
 // cut off may have done since what the journal does not know.
 func (s *session) since() time.Time {
 	if s.db == nil || s.db.New() {
 		return time.Time{}
 	}
-	return s.db.Job().Started
+	return s.db.Job().Started.Add(-sinceSlack)
+}
+
+// storedSince is the same by the store's clock, where that is behind ours.
+func (s *session) storedSince() func() time.Time {
+	since := s.since()
+	if since.IsZero() {
+		return nil
+	}
+	return func() time.Time { return since.Add(min(0, s.store.Skew())) }
 }

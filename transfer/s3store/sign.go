@@ -69,6 +69,9 @@ type clock struct {
 // while a laptop sleeps, and tokens do not.
 func (c *clock) now() time.Time { return time.Now().Round(0).Add(time.Duration(c.skew.Load())) }
 
+// Skew is how far the store's clock is ahead of ours, as far as it has answered.
+func (s *Store) Skew() time.Duration { return time.Duration(s.clock.skew.Load()) }
+
 // over reports that the time of a set is up.
 func (c *clock) over(cr aws.Credentials) bool { return cr.CanExpire && !c.now().Before(cr.Expires) }
 
