@@ -11,7 +11,7 @@ GOBUILD  = CGO_ENABLED=0 go build -trimpath
 GOTEST  ?= go test
 SANDBOX  = cd bench/sandbox &&
 
-.PHONY: build agent edition install man release release-test demo test test-long test-load test-stores test-cron test-secrets crash soak fuzz mutants ceph minio toxiproxy peers tools gate cover lint vet vuln bench clean
+.PHONY: build agent edition install man release release-test demo test test-long test-load test-stores test-cron test-secrets crash faults soak fuzz mutants ceph minio toxiproxy peers tools gate cover lint vet vuln bench clean
 
 build: agent bin/sandbox
 
@@ -144,6 +144,11 @@ TOXIPROXY = v2.12.0
 toxiproxy:
 	GOBIN=$(CURDIR)/bin/stores go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY)
 	mv bin/stores/server bin/stores/toxiproxy-server
+
+# Every call with every fault, and every step of the journal with every end of it, where
+# 'make test-long' plays half of the latter: ten minutes of an idle machine.
+faults:
+	go test -tags long -timeout 60m -count=1 -v -run '^TestLongFault' ./transfer/s3store -steps.every 1 -seed $(SEED)
 
 # Faults of all kinds at once, and kills between, one random job after the other:
 # docs/faults.md. A failure prints how to play it again.

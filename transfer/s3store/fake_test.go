@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"errors"
@@ -29,6 +30,7 @@ import (
 type fakeS3 struct {
 	mu      sync.Mutex
 	objects map[string][]byte
+	etags   map[string]string            // of objects that came in parts, by key
 	uploads map[string]map[string][]byte // parts by number, by upload id
 	began   int
 	ops     []string
@@ -68,6 +70,7 @@ func (f *fakeS3) answer(r *http.Request, key string, body []byte) *http.Response
 	switch storetest.OpOf(r) {
 	case "PutObject":
 		f.objects[key] = body
+		delete(f.etags, key)
 		return f.sums(r, good(r, ""), body)
 	case "CreateMultipartUpload":
 		f.began++
@@ -100,6 +103,7 @@ func (f *fakeS3) answer(r *http.Request, key string, body []byte) *http.Response
 			return refusal(r, 404, "NoSuchKey")
 		}
 		resp := f.sums(r, good(r, ""), whole)
+		resp.Header.Set("ETag", `"`+f.etag(key)+`"`)
 		resp.ContentLength = int64(len(whole))
 		resp.Header.Set("Content-Length", fmt.Sprint(len(whole)))
 		return resp
@@ -124,11 +128,16 @@ func (f *fakeS3) list(q url.Values) string {
 	b.WriteString("<ListBucketResult><Name>b</Name><EncodingType>url</EncodingType>")
 	for _, key := range slices.Sorted(maps.Keys(f.objects)) {
 		if strings.HasPrefix(key, q.Get("prefix")) && key > q.Get("start-after") {
-			fmt.Fprintf(&b, "<Contents><Key>%s</Key><Size>%d</Size><ETag>%s</ETag></Contents>",
-				url.QueryEscape(key), len(f.objects[key]), etagOf(f.objects[key]))
+			fmt.Fprintf(&b, "<Contents><Key>%s</Key><Size>%d</Size><ETag>&quot;%s&quot;</ETag></Contents>",
+				url.QueryEscape(key), len(f.objects[key]), f.etag(key))
 		}
 	}
 	return b.String() + "</ListBucketResult>"
+}
+
+// etag is that of a stored object, without quotes.
+func (f *fakeS3) etag(key string) string {
+	return cmp.Or(f.etags[key], fmt.Sprintf("%x", md5.Sum(f.objects[key])))
 }
 
 func etagOf(body []byte) string { return fmt.Sprintf("&quot;%x&quot;", md5.Sum(body)) }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"agent/transfer"
 	"agent/transfer/checksum"
 	"agent/transfer/storetest"
 )
@@ -21,12 +21,60 @@ import (
 // come with it, as a real store does, and also gives objects out and deletes them.
 type depot struct {
 	fakeS3
-	noBatch bool // DeleteObjects is denied
+	noBatch bool   // DeleteObjects is denied
+	onList  func() // once, when a listing has been answered
+
+	// fate is that of an upload whose answer to Complete is lost, and loses tells
+	// of a request whether its answer will be.
+	fate   fate
+	loses  func(*http.Request) bool
+	worked map[string]*joined // what is worked at, by upload id
+}
+
+// fate is what comes of an upload whose answer to Complete is lost.
+type fate struct {
+	name  string
+	works bool          // the store works at it, and answers yes to whoever asks again
+	after time.Duration // for as long; 0 where nothing comes of it
+}
+
+// fateOf draws one.
+func fateOf(rnd *rand.Rand) fate {
+	switch rnd.IntN(3) {
+	case 0:
+		return fate{name: "at once"}
+	case 1:
+		// Some come when nobody waits for them any more.
+		return fate{name: "later", works: true, after: time.Duration(1 + rnd.Int64N(int64(2*appearWithin)))}
+	}
+	return fateNever
+}
+
+// fateNever is an upload that nothing comes of.
+var fateNever = fate{name: "never", works: true}
+
+// joined is an object that came in parts.
+type joined struct {
+	key   string
+	whole []byte
+	etag  string
+	due   time.Time // when it is there; zero where it never comes
+}
+
+func joinedOf(key string, bodies [][]byte) *joined {
+	j := &joined{key: key, whole: bytes.Join(bodies, nil)}
+	parts := make([]transfer.Part, len(bodies))
+	for i, b := range bodies {
+		parts[i].ETag = strings.ReplaceAll(etagOf(b), "&quot;", "")
+	}
+	j.etag = partsETag(parts)
+	return j
 }
 
 // Do implements storetest.Doer.
 func (d *depot) Do(r *http.Request) (*http.Response, error) {
 	op := storetest.OpOf(r)
+	lost := op == opComplete && d.loses != nil && d.loses(r)
 	switch op {
 	case opPut, opPart, opComplete, opDeleteAll:
 		var body []byte
@@ -49,21 +97,73 @@ func (d *depot) Do(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
+	d.arrive()
 	switch op {
 	case opComplete, opGet, opDelete, opDeleteAll:
-		resp := d.own(r, op, strings.TrimPrefix(r.URL.Path, "/b/"))
+		resp := d.own(r, op, strings.TrimPrefix(r.URL.Path, "/b/"), lost)
 		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		return resp, nil
 	}
-	return d.fakeS3.Do(r)
+	resp, err := d.fakeS3.Do(r)
+	if op == opList && d.onList != nil {
+		d.onList()
+		d.onList = nil
+	}
+	return resp, err
 }
 
-func (d *depot) own(r *http.Request, op, key string) *http.Response {
+// waits is how much longer a run takes because of fate.
+func (d *depot) waits() time.Duration {
+	if d.fate.works || len(d.worked) > 0 {
+		return appearWithin
+	}
+	return 0
+}
+
+// arrive lets what is worked at be there when its time has come.
+func (d *depot) arrive() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, j := range d.worked {
+		if !j.due.IsZero() && !time.Now().Before(j.due) {
+			d.finish(id, j)
+			delete(d.worked, id)
+		}
+	}
+}
+
+// work begins to make an object of an upload, as fate has it. The caller holds mu.
+func (d *depot) work(id string, j *joined) {
+	if d.fate.after > 0 {
+		j.due = time.Now().Add(d.fate.after)
+	}
+	if d.worked == nil {
+		d.worked = map[string]*joined{}
+	}
+	d.worked[id] = j
+}
+
+// finish has the object of an upload. The caller holds mu.
+func (d *depot) finish(id string, j *joined) {
+	if d.etags == nil {
+		d.etags = map[string]string{}
+	}
+	d.objects[j.key], d.etags[j.key] = j.whole, j.etag
+	delete(d.uploads, id)
+}
+
+// object is what is stored by now.
+func (d *depot) object(key string) []byte {
+	d.arrive()
+	return d.fakeS3.object(key)
+}
+
+func (d *depot) own(r *http.Request, op, key string, lost bool) *http.Response {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch op {
 	case opComplete:
-		return d.complete(r, key)
+		return d.complete(r, key, lost)
 	case opGet:
 		return d.get(r, key)
 	case opDeleteAll:
@@ -95,8 +195,9 @@ type completion struct {
 }
 
 // complete makes an object of the parts that are named, if it has these very
-// ones. The caller holds mu.
-func (d *depot) complete(r *http.Request, key string) *http.Response {
+// ones. Where the answer will be lost, fate decides what comes of it, and whoever
+// asks again meanwhile is told that it is done. The caller holds mu.
+func (d *depot) complete(r *http.Request, key string, lost bool) *http.Response {
 	id := r.URL.Query().Get("uploadId")
 	parts, open := d.uploads[id]
 	if !open {
@@ -106,7 +207,7 @@ func (d *depot) complete(r *http.Request, key string) *http.Response {
 	if err := xml.NewDecoder(r.Body).Decode(&c); err != nil {
 		return refusal(r, http.StatusBadRequest, "MalformedXML")
 	}
-	var whole []byte
+	var bodies [][]byte
 	for i, p := range c.Part {
 		b, ok := parts[fmt.Sprint(p.PartNumber)]
 		switch {
@@ -117,22 +218,28 @@ func (d *depot) complete(r *http.Request, key string) *http.Response {
 		case p.ChecksumCRC64NVME != "" && p.ChecksumCRC64NVME != checksum.Encode64(checksum.Sum64(b)):
 			return refusal(r, http.StatusBadRequest, "BadDigest")
 		}
-		whole = append(whole, b...)
+		bodies = append(bodies, b)
 	}
-	sum := checksum.Encode64(checksum.Sum64(whole))
+	made := joinedOf(key, bodies)
+	sum := checksum.Encode64(checksum.Sum64(made.whole))
 	if want := r.Header.Get("X-Amz-Checksum-Crc64nvme"); want != "" && want != sum {
 		return refusal(r, http.StatusBadRequest, "BadDigest")
 	}
-	d.objects[key] = whole
-	delete(d.uploads, id)
-	return good(r, "<CompleteMultipartUploadResult><ETag>"+etagOf(whole)+"</ETag><ChecksumCRC64NVME>"+sum+
+	switch {
+	case d.worked[id] != nil:
+	case lost && d.fate.works:
+		d.work(id, made)
+	default:
+		d.finish(id, made)
+	}
+	return good(r, "<CompleteMultipartUploadResult><ETag>&quot;"+made.etag+"&quot;</ETag><ChecksumCRC64NVME>"+sum+
 		"</ChecksumCRC64NVME></CompleteMultipartUploadResult>")
 }
 
 // get gives out an object or a range of it. The caller holds mu.
 func (d *depot) get(r *http.Request, key string) *http.Response {
 	b, ok := d.objects[key]
-	etag := `"` + strings.ReplaceAll(etagOf(b), "&quot;", "") + `"`
+	etag := `"` + d.etag(key) + `"`
 	switch im := r.Header.Get("If-Match"); {
 	case !ok:
 		return refusal(r, http.StatusNotFound, "NoSuchKey")
@@ -182,6 +289,7 @@ func (d *depot) put(key string, body []byte) {
 		d.objects, d.uploads = map[string][]byte{}, map[string]map[string][]byte{}
 	}
 	d.objects[key] = body
+	delete(d.etags, key)
 }
 
 // begin opens an upload that has these parts already.
@@ -197,126 +305,8 @@ func (d *depot) begin(id string, parts ...[]byte) {
 
 // keys are those of all objects below prefix.
 func (d *depot) keys(prefix string) []string {
+	d.arrive()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(d.objects)), func(key string) bool { return !strings.HasPrefix(key, prefix) })
-}
-
-// wire lies between a store and the faults. It counts the bytes of bodies, and
-// what became of each request.
-type wire struct {
-	next storetest.Doer
-
-	mu   sync.Mutex
-	dead bool // the process is: nothing goes out any more
-	all  []*passage
-	by   map[*http.Request]*passage
-}
-
-// passage is one request over the wire.
-type passage struct {
-	unit  string       // what its body is: an object, a part or a range
-	bytes atomic.Int64 // of bodies, both ways
-	ok    bool         // it was answered well
-	hit   bool         // it met a fault
-}
-
-// latency of every request; it is what makes a busy loop end.
-const wireLatency = 20 * time.Millisecond
-
-// Do implements storetest.Doer.
-func (w *wire) Do(r *http.Request) (*http.Response, error) {
-	time.Sleep(wireLatency)
-	q := r.URL.Query()
-	p := &passage{unit: storetest.OpOf(r) + " " + r.URL.Path + " " + q.Get("partNumber") + r.Header.Get("Range")}
-	again := *r
-	if r.Body != nil && r.Body != http.NoBody {
-		again.Body = &weighed{r.Body, &p.bytes}
-	}
-	w.mu.Lock()
-	if w.dead {
-		w.mu.Unlock()
-		return nil, errDead
-	}
-	if w.by == nil {
-		w.by = map[*http.Request]*passage{}
-	}
-	w.all, w.by[&again] = append(w.all, p), p
-	w.mu.Unlock()
-	resp, err := w.next.Do(&again)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.by, &again)
-	if w.dead {
-		return nil, errDead
-	}
-	if err == nil {
-		p.ok = resp.StatusCode < 300 && !p.hit
-		if r.Method == http.MethodGet && resp.Body != nil {
-			resp.Body = &weighed{resp.Body, &p.bytes}
-		}
-	}
-	return resp, err
-}
-
-// met notes that a request suffers.
-func (w *wire) met(r *http.Request) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p := w.by[r]; p != nil {
-		p.hit = true
-	}
-}
-
-// die ends the process: what it has under way is answered to nobody.
-func (w *wire) die() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.dead = true
-}
-
-// toll is what went over the wire more than once.
-type toll struct {
-	moved int64 // bytes of bodies, in all
-	again int64 // likewise, of what had been acknowledged before
-	hit   int64 // of requests that met a fault
-	cut   int64 // of requests that ended otherwise: what was under way beside one that failed
-}
-
-// toll adds up the requests whose bodies are an object's bytes.
-func (w *wire) toll() (t toll) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	had := map[string]bool{}
-	for _, p := range w.all {
-		op, _, _ := strings.Cut(p.unit, " ")
-		if op != opPut && op != opPart && op != opGet {
-			continue
-		}
-		n := p.bytes.Load()
-		t.moved += n
-		switch {
-		case p.hit:
-			t.hit += n
-		case !p.ok:
-			t.cut += n
-		case had[p.unit]:
-			t.again += n
-		default:
-			had[p.unit] = true
-		}
-	}
-	return t
-}
-
-// weighed is a body whose bytes are counted.
-type weighed struct {
-	io.ReadCloser
-	n *atomic.Int64
-}
-
-func (t *weighed) Read(p []byte) (int, error) {
-	n, err := t.ReadCloser.Read(p)
-	t.n.Add(int64(n))
-	return n, err
 }

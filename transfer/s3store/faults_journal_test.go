@@ -88,6 +88,9 @@ func (c stepCase) play(t *testing.T, source string) (v played) {
 	v.class = first.class
 	switch want := map[bool]string{true: "killed", false: "local"}[c.how == kill]; {
 	case !reached: // this time it had less to do
+		if first.class != "done" {
+			w.wronged("without a fault it ended as %q:\n%s", first.class, first.text)
+		}
 	case first.class != want:
 		w.wronged("it ended as %q, want %q:\n%s", first.class, want, first.text)
 	case c.how != kill && !strings.Contains(first.text, diskErrors[c.how].Error()):
@@ -107,7 +110,7 @@ func (c stepCase) play(t *testing.T, source string) (v played) {
 	if c.how == kill {
 		lost += 4 * MinPartSize // what was queued for the next commit: a part for each lane
 	}
-	if v.toll.again > lost {
+	if lost += w.worthless; v.toll.again > lost {
 		w.wronged("%d bytes were acknowledged and sent again, and the journal lacked %d", v.toll.again, lost)
 	}
 	if v.toll.cut > 4*MinPartSize {
@@ -150,6 +153,9 @@ func playSteps(t *testing.T, every int) {
 	for _, how := range []string{"ENOSPC", "EIO", kill} {
 		if s := sums[how]; s != nil {
 			t.Logf("%-6s %4d cases, %4d got there", how, s[0], s[1])
+			if s[1]*10 < s[0]*9 {
+				t.Errorf("%s: %d of %d cases did not get to their step", how, s[0]-s[1], s[0])
+			}
 		}
 	}
 	t.Logf("%d cases; sent again at worst %.1f MiB in %s", len(cases), float64(worst.extra)/(1<<20), at)

@@ -19,8 +19,12 @@ type scene struct {
 	name  string
 	ops   []string // that it makes
 	down  bool     // it fetches
-	ready func(*world)
-	run   func(context.Context, *world, *Store, storetest.JobJournal) error
+	older bool     // an older object is under each key
+	// settled: the first HeadObject of a key meets no fault. It is the plan's, and
+	// the next is that by which an upload is settled.
+	settled bool
+	ready   func(*world)
+	run     func(context.Context, *world, *Store, storetest.JobJournal) error
 }
 
 // scenes reach every call.
@@ -28,8 +32,11 @@ var scenes = []*scene{
 	{name: "upload", run: sceneUpload, ops: []string{opList, opPut, opCreate, opPart, opComplete}},
 	{name: "resume", run: sceneUpload, ops: []string{opParts, opPart, opComplete}, ready: sceneBegun},
 	{name: "grown", run: sceneUpload, ops: []string{opAbort, opCreate}, ready: sceneGrown},
-	{name: "completed", run: sceneUpload, ops: []string{opParts, opHead}, ready: sceneCompleted},
+	{name: "completed", run: sceneUpload, ops: []string{opList, opHead}, ready: sceneCompleted},
+	{name: "completing", run: sceneUpload, ops: []string{opParts, opHead}, ready: sceneCompleting},
 	{name: "adopt", run: sceneUpload, ops: []string{opList, opHead}, ready: sceneStored},
+	{name: "replaced", run: sceneUpload, ops: []string{opList, opHead, opPut, opCreate, opPart, opComplete}, ready: sceneOlder, older: true},
+	{name: "unsettled", run: sceneUpload, ops: []string{opParts, opComplete, opHead}, ready: sceneUnsettled, older: true, settled: true},
 	{name: "mirror", run: sceneMirror, ops: []string{opList, opDeleteAll}, ready: sceneSurplus},
 	{name: "mirror-singly", run: sceneMirror, ops: []string{opDeleteAll, opDelete}, ready: sceneNoBatch},
 	{name: "download", run: sceneDownload, ops: []string{opList, opHead, opGet}, ready: sceneStored, down: true},
@@ -113,6 +120,29 @@ func sceneStored(w *world) {
 	}
 }
 
+// sceneOlder has an older object of the same size under each key. What is told to
+// be done and is not leaves other bytes than the file's.
+func sceneOlder(w *world) {
+	for name, body := range faultFiles() {
+		w.s3.put(faultPrefix+name, madeUp("older "+name, len(body)))
+	}
+}
+
+// sceneUnsettled is the same, and the upload of the large file was completed by a
+// run that had no answer: the store works at it, says yes to whoever asks again,
+// and it may come to nothing.
+func sceneUnsettled(w *world) {
+	sceneOlder(w)
+	bodies, parts := partsOfBig()
+	w.s3.begin("unsettled", bodies...)
+	w.journalUpload("unsettled", func(u *transfer.Upload) { u.Parts = parts })
+	if w.rnd.IntN(2) == 0 {
+		w.s3.fate = fateNever
+	}
+	w.worthless = int64(len(faultFiles()[faultBig])) + framing
+	w.s3.work("unsettled", joinedOf(faultPrefix+faultBig, bodies))
+}
+
 // partsOfBig are the slices of the large file.
 func partsOfBig() (bodies [][]byte, parts []transfer.Part) {
 	body := faultFiles()[faultBig]
@@ -133,6 +163,9 @@ func (w *world) journalUpload(id string, change func(*transfer.Upload)) {
 	}
 	up := transfer.Upload{Key: faultPrefix + faultBig, ID: id, Stat: transfer.StatOf(fi), PartSize: MinPartSize, Begun: time.Now()}
 	change(&up)
+	for _, p := range up.Parts {
+		w.had = append(w.had, unitOf(opPart, "/"+faultBucket+"/"+up.Key, fmt.Sprint(p.Number)))
+	}
 	db := w.openJournal(w.t.Context())
 	if err := db.Begin(up); err != nil {
 		w.t.Fatal(err)
@@ -151,6 +184,7 @@ func sceneBegun(w *world) {
 
 // sceneGrown is an upload of a file that has another size now.
 func sceneGrown(w *world) {
+	w.worthless = MinPartSize + framing
 	bodies, parts := partsOfBig()
 	w.s3.begin("smaller", bodies[0])
 	w.journalUpload("smaller", func(u *transfer.Upload) {
@@ -161,9 +195,19 @@ func sceneGrown(w *world) {
 
 // sceneCompleted is an upload that was completed, which nobody was told.
 func sceneCompleted(w *world) {
-	_, parts := partsOfBig()
-	w.s3.put(faultPrefix+faultBig, faultFiles()[faultBig])
+	bodies, parts := partsOfBig()
+	w.s3.begin("completed", bodies...)
+	w.s3.finish("completed", joinedOf(faultPrefix+faultBig, bodies))
 	w.journalUpload("completed", func(u *transfer.Upload) { u.Parts = parts })
+}
+
+// sceneCompleting is the same, and the object comes behind the listing: the upload is
+// asked for, and then the object.
+func sceneCompleting(w *world) {
+	bodies, parts := partsOfBig()
+	w.s3.begin("completing", bodies...)
+	w.s3.onList = func() { w.s3.finish("completing", joinedOf(faultPrefix+faultBig, bodies)) }
+	w.journalUpload("completing", func(u *transfer.Upload) { u.Parts = parts })
 }
 
 // sceneSurplus has in the store what the source has, and more.

@@ -32,6 +32,8 @@ type faultKind struct {
 	// voids: it makes worthless what the store has acknowledged, so that a file
 	// starts over.
 	voids bool
+	// loses: the store has done what was asked for, and its answer can't be read.
+	loses bool
 	// kills: the process dies there. Answer is made for each case.
 	kills bool
 }
@@ -74,21 +76,21 @@ var faultKinds = []faultKind{
 	{name: "500", make: always(storetest.Refuse(500, "InternalError")), says: []string{"InternalError", "HTTP 500"}, ends: troubleEnds},
 	{name: "reset-before", make: always(storetest.Reset(false)), says: []string{"connection reset"}, ends: troubleEnds},
 	{name: "reset-amid", make: always(storetest.Cut()), says: []string{"connection reset"}, ends: troubleEnds},
-	{name: "reset-after", make: always(storetest.Reset(true)), says: []string{"connection reset"}, ends: troubleEnds, voids: true},
-	{name: "lost-reply", make: always(storetest.Timeout(stallTime, true)), says: []string{"timeout"}, ends: troubleEnds, voids: true},
+	{name: "reset-after", make: always(storetest.Reset(true)), says: []string{"connection reset"}, ends: troubleEnds, loses: true},
+	{name: "lost-reply", make: always(storetest.Timeout(stallTime, true)), says: []string{"timeout"}, ends: troubleEnds, loses: true},
 	{name: "stall", make: always(storetest.Timeout(stallTime, false)), says: []string{"timeout"}, ends: troubleEnds},
-	{name: "stall-amid", make: always(storetest.Stall(stallTime)), says: []string{"timeout", errStalled.Error()}, ends: troubleEnds, voids: true},
-	{name: "truncated", make: always(storetest.Truncate()), says: []string{"EOF"}, ends: troubleEnds, voids: true},
+	{name: "stall-amid", make: always(storetest.Stall(stallTime)), says: []string{"timeout", errStalled.Error()}, ends: troubleEnds, loses: true},
+	{name: "truncated", make: always(storetest.Truncate()), says: []string{"EOF"}, ends: troubleEnds, loses: true},
 	{name: "portal", make: always(storetest.HTML()), says: []string{errNotS3.Error()}, ends: troubleEnds},
 	{name: "portal-etag", make: always(storetest.Tagged()), says: []string{errNotS3.Error(), "object replaced"}, ends: troubleEnds},
-	{name: "garbage", make: always(storetest.Garbage()), says: []string{errNotS3.Error(), "XML", "EOF"}, ends: troubleEnds, voids: true},
+	{name: "garbage", make: always(storetest.Garbage()), says: []string{errNotS3.Error(), "XML", "EOF"}, ends: troubleEnds, loses: true},
 	{name: "wrong-etag", make: wrongETag, says: []string{errStartOver.Error(), "object replaced"}, ends: wrongEnds, voids: true},
 	{name: "wrong-sum", make: wrongSum, says: []string{errBadAnswer.Error(), errStartOver.Error(), "checksum"}, ends: wrongEnds, voids: true},
 	{name: "expired", make: always(storetest.Refuse(400, "ExpiredToken")), says: []string{"ExpiredToken"}, ends: expiryEnds},
 	{name: "skewed", make: always(storetest.Skewed(20 * time.Minute)), says: []string{"RequestTimeTooSkewed", "HTTP 403", "access denied"}, ends: skewEnds},
 	{name: "denied", make: always(storetest.Refuse(403, "AccessDenied")), says: []string{"AccessDenied", "access denied"}, ends: deniedEnds},
 	{name: "killed-before", make: always(storetest.Fault{}), says: deathWords, ends: killEnds, kills: true},
-	{name: "killed-after", make: always(storetest.Fault{After: true}), says: deathWords, ends: killEnds, kills: true},
+	{name: "killed-after", make: always(storetest.Fault{After: true}), says: deathWords, ends: killEnds, kills: true, loses: true},
 }
 
 var (
@@ -119,6 +121,12 @@ func wrongSum(op string) (storetest.Fault, bool) {
 		return storetest.Element("ChecksumCRC64NVME", strangeSum), true
 	}
 	return storetest.Fault{}, false
+}
+
+// voidsBy: so does a lost answer to Complete, of which something else may come than
+// an object; and a page's ETag for an object's.
+func (k *faultKind) voidsBy(op string) bool {
+	return k.voids || k.loses && op == opComplete || k.name == "portal-etag" && op == opHead
 }
 
 func kindNamed(name string) *faultKind {
@@ -165,10 +173,13 @@ func faultCases() (all []faultCase) {
 // when matches requests for as long as the case says. from is how many pass
 // before the first.
 func (c faultCase) when(from int, met func(*http.Request)) func(*http.Request) bool {
-	seen := 0
+	seen, heads := 0, map[string]int{}
 	var until time.Time
 	return func(r *http.Request) bool {
 		if storetest.OpOf(r) != c.op {
+			return false
+		}
+		if heads[r.URL.Path]++; c.op == opHead && sceneNamed(c.scene).settled && heads[r.URL.Path] == 1 {
 			return false
 		}
 		seen++
@@ -222,12 +233,12 @@ func (c faultCase) play(t *testing.T, source string) (v played) {
 		mu.Lock()
 		defer mu.Unlock()
 		v.hits++
-		w.wires[len(w.wires)-1].met(r)
+		w.wires[len(w.wires)-1].met(r, kind)
 	}), fault)
 
 	began := time.Now()
 	first := w.run()
-	if took := time.Since(began); c.times == once && took > onceTakes {
+	if took := time.Since(began); c.times == once && took > onceTakes+w.s3.waits() {
 		w.wronged("it took %v", took)
 	}
 	v.class = first.class
@@ -260,13 +271,13 @@ func saysOne(text string, says []string) bool {
 // nothing that was acknowledged, but for a file whose upload the store itself
 // says to be worthless, which may begin three times in each run.
 func (c faultCase) bounds(w *world, kind *faultKind, v played) {
-	var acknowledged int64
+	acknowledged := w.worthless
 	const lanes = 4
 	switch {
-	case kind.voids:
-		acknowledged = 2 * 3 * int64(len(faultFiles()[faultBig]))
 	case kind.kills: // what was not on disk yet
-		acknowledged = lanes * MinPartSize
+		acknowledged += lanes * MinPartSize
+	case kind.voidsBy(c.op):
+		acknowledged += 2 * 3 * int64(len(faultFiles()[faultBig]))
 	}
 	if v.toll.again > acknowledged {
 		w.wronged("%d bytes were acknowledged and sent again", v.toll.again)
@@ -279,12 +290,19 @@ func (c faultCase) bounds(w *world, kind *faultKind, v played) {
 // TestFaultMatrix proves of a sample of the matrix that every end is the right
 // one: all is done, or it stops with what is wrong said and goes on later; that
 // nothing is ever said to be done which is not; and that what was acknowledged
-// is not sent again. TestLongFaultMatrix plays all of it.
+// is not sent again. Always among them is that an answer to Complete was lost and an
+// older object is there. TestLongFaultMatrix plays all of it.
 func TestFaultMatrix(t *testing.T) {
 	all := faultCases()
 	rnd := rand.New(rand.NewPCG(*faultSeed, 0))
 	rnd.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
-	playAll(t, all[:60])
+	sample := all[:60:60]
+	for _, c := range all[60:] {
+		if c.op == opComplete && c.times == once && kindNamed(c.kind).loses && sceneNamed(c.scene).older {
+			sample = append(sample, c)
+		}
+	}
+	playAll(t, sample)
 }
 
 // playAll plays cases, and says in sum how they went.
@@ -325,7 +343,9 @@ func TestFaultCase(t *testing.T) {
 	t.Fatalf("there is no case %q", name)
 }
 
-// tellPlayed prints the sums that docs/faults.md has.
+// tellPlayed prints the sums that docs/faults.md has, and fails where cases did not
+// meet their fault: of all more than a twentieth, of a kind or a call more than a
+// tenth. Such a case proves nothing.
 func tellPlayed(t *testing.T, all []played) {
 	type row struct {
 		cases, met int
@@ -335,12 +355,13 @@ func tellPlayed(t *testing.T, all []played) {
 	rows := map[string]*row{}
 	total := row{ends: map[string]int{}}
 	for _, v := range all {
-		r := rows[v.kind]
-		if r == nil {
-			r = &row{ends: map[string]int{}}
-			rows[v.kind] = r
+		call := v.scene + "/" + v.op
+		for _, name := range []string{v.kind, call} {
+			if rows[name] == nil {
+				rows[name] = &row{ends: map[string]int{}}
+			}
 		}
-		for _, r := range []*row{r, &total} {
+		for _, r := range []*row{rows[v.kind], rows[call], &total} {
 			r.cases++
 			if v.hits > 0 {
 				r.met++
@@ -362,7 +383,12 @@ func tellPlayed(t *testing.T, all []played) {
 		}
 	}
 	line("all", &total)
-	if total.met == 0 {
-		t.Error("no case met its fault")
+	if missed := total.cases - total.met; missed*20 > total.cases {
+		t.Errorf("%d of %d cases did not meet their fault", missed, total.cases)
+	}
+	for name, r := range rows {
+		if missed := r.cases - r.met; missed*10 > r.cases && missed > 1 {
+			t.Errorf("%s: %d of %d cases did not meet their fault", name, missed, r.cases)
+		}
 	}
 }

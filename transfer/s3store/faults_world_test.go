@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,6 +82,9 @@ type world struct {
 	hook    func(call) error // asked at each call of the next run's journal
 	end     func()           // ends the present run as a kill does
 
+	had       []string // units that were acknowledged before the first run
+	worthless int64    // bytes of them that may have to be sent again
+
 	mu     sync.Mutex
 	dead   bool    // the present run is
 	failed []error // of items, in the present run
@@ -93,6 +97,8 @@ func newWorld(t *testing.T, sc *scene, source string, rnd *rand.Rand) *world {
 		w.dir = t.TempDir()
 	}
 	w.faults = &storetest.Faulty{Next: w.s3}
+	w.s3.fate = fateOf(rnd)
+	w.s3.loses = func(r *http.Request) bool { return w.wires[len(w.wires)-1].loses(r) }
 	if sc.ready != nil {
 		sc.ready(w)
 	}
@@ -310,7 +316,7 @@ func (w *world) noLitter() {
 // toll is that of all runs together: what one has got acknowledged, the next is
 // not to send again.
 func (w *world) toll() toll {
-	all := &wire{}
+	all := &wire{had: w.had}
 	for _, l := range w.wires {
 		all.all = append(all.all, l.all...)
 	}

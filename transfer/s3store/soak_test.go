@@ -32,30 +32,70 @@ func newEpisode(seed uint64) (episode, *rand.Rand) {
 
 // strike is a fault for one attempt of a request; false for none. It depends on
 // what is asked for and not on when, so that a seed can be played again.
-func (e episode) strike(r *http.Request, run, attempt int) (storetest.Fault, bool) {
+func (e episode) strike(r *http.Request, run, attempt int) (*faultKind, storetest.Fault, bool) {
 	h := fnv.New64a()
 	fmt.Fprint(h, r.Method, r.URL.Path, r.URL.Query().Get("partNumber"), r.Header.Get("Range"), run)
 	rnd := rand.New(rand.NewPCG(e.seed^h.Sum64(), uint64(attempt)))
 	if rnd.Float64() >= e.share {
-		return storetest.Fault{}, false
+		return nil, storetest.Fault{}, false
 	}
 	kind := &faultKinds[rnd.IntN(len(faultKinds))]
 	if kind.kills { // at a step of the journal instead: so many would leave no run to live
-		return storetest.Fault{}, false
+		return nil, storetest.Fault{}, false
 	}
-	return kind.make(storetest.OpOf(r))
+	fault, ok := kind.make(storetest.OpOf(r))
+	return kind, fault, ok
+}
+
+// struckBy is a fault that a request met.
+type struckBy struct {
+	kind *faultKind
+	op   string
+}
+
+// bounds holds what was sent again against what the faults account for: a file
+// that starts over for each that voids an upload, and for each kill what was not on
+// disk yet; and what was under way beside what failed, was killed or voided. ended
+// are the runs that did not end with everything done, kills those that died, and
+// failed the files that did.
+func (e episode) bounds(w *world, v played, met []struckBy, kills, ended, failed int) {
+	const underWay = 4 * MinPartSize // a part for each lane
+	voided, most := 0, w.worthless+int64(kills*underWay)
+	for _, m := range met {
+		if !m.kind.voidsBy(m.op) {
+			continue
+		}
+		voided++
+		for name, body := range faultFiles() {
+			if name == faultBig || m.op == opList { // which is about all of them
+				most += int64(len(body)) + framing
+			}
+		}
+	}
+	if v.toll.again > most {
+		w.wronged("%d bytes were acknowledged and sent again, and %d faults and %d kills account for %d", v.toll.again, voided, kills, most)
+	}
+	if most := int64((ended + failed + voided) * underWay); v.toll.cut > most {
+		w.wronged("%d bytes were under way beside what failed, and %d runs, %d files and %d faults account for %d", v.toll.cut, ended, failed, voided, most)
+	}
 }
 
 // play lets every run meet faults of all kinds at random requests, and kills
 // some of them at a random step of the journal. A last one meets none.
 func (e episode) play(t *testing.T, source string, rnd *rand.Rand) (v played) {
 	w := newWorld(t, e.scene, source, rnd)
+	var met []struckBy
+	kills, bad, failed := 0, 0, 0
 	for n := range e.runs {
-		w.faults = &storetest.Faulty{Next: &struck{world: w, episode: e, run: n, hits: &v.hits, attempts: map[string]int{}}}
+		w.faults = &storetest.Faulty{Next: &struck{world: w, episode: e, run: n, met: &met, attempts: map[string]int{}}}
 		w.hook = e.killing(w, rnd)
 		ended := w.run()
 		if w.hook = nil; ended.class == "killed" {
 			v.class = ended.class
+			kills++
+		}
+		if failed += len(w.failed); ended.class != "done" {
+			bad++
 		}
 		if ended.class == "stopped" || ended.class == "credentials" {
 			w.wronged("it ended as %q:\n%s", ended.class, ended.text)
@@ -67,8 +107,9 @@ func (e episode) play(t *testing.T, source string, rnd *rand.Rand) (v played) {
 		w.wronged("without faults it ended as %q:\n%s", last.class, last.text)
 	}
 	w.inspect(true)
-	v.toll = w.toll()
+	v.hits, v.toll = len(met), w.toll()
 	v.extra = v.toll.again + v.toll.hit + v.toll.cut
+	e.bounds(w, v, met, kills, bad, failed)
 	v.wrong = w.wrong
 	return v
 }
@@ -88,8 +129,8 @@ func (e episode) killing(w *world, rnd *rand.Rand) func(call) error {
 type struck struct {
 	*world
 	episode
-	run  int
-	hits *int
+	run int
+	met *[]struckBy
 
 	mu       sync.Mutex
 	attempts map[string]int // by what was asked for
@@ -100,10 +141,10 @@ func (s *struck) Do(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	unit := r.Method + r.URL.String() + r.Header.Get("Range")
 	s.attempts[unit]++
-	fault, hit := s.strike(r, s.run, s.attempts[unit])
+	kind, fault, hit := s.strike(r, s.run, s.attempts[unit])
 	if hit {
-		*s.hits++
-		s.wires[len(s.wires)-1].met(r)
+		*s.met = append(*s.met, struckBy{kind, storetest.OpOf(r)})
+		s.wires[len(s.wires)-1].met(r, kind)
 	}
 	s.mu.Unlock()
 	if !hit {
