@@ -43,8 +43,8 @@ func (t *task) opens() func(path string) (transfer.File, error) {
 }
 
 // sinceSlack is how much earlier than it did a job is taken to have begun: stores and file
-// systems tell times by the second or two, and their clocks are not quite ours.
-const sinceSlack = time.Minute
+// systems tell times by the second or two.
+const sinceSlack = 2 * time.Second
 
 // since is when the first run of the job began, if this is not the first: a run that was
 // cut off may have done since what the journal does not know.
