@@ -57,6 +57,9 @@ func readTree(r io.ReaderAt, size int64) (*tree, error) {
 	var best *tree
 	for _, pos := range at {
 		t, err := readMeta(r, pos)
+		if err == nil && t != nil && 2*t.pageSize > size {
+			err = damaged("it is shorter than two of its pages") // bbolt goes by the first that is whole
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +101,7 @@ func readMeta(r io.ReaderAt, pos int64) (*tree, error) {
 		freelist: native.Uint64(m[32:]), high: native.Uint64(m[40:]), txid: native.Uint64(m[48:]),
 	}
 	if t.pageSize < 1024 || t.pageSize > maxPage {
-		return nil, nil
+		return nil, damaged("a page of it has %d bytes", t.pageSize)
 	}
 	return t, nil
 }
