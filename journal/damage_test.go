@@ -59,6 +59,7 @@ func place(t *testing.T, file []byte) string {
 // next Open must get by it. It returns how many records there are.
 func survives(t *testing.T, dir string, o Options) (found int, dmg *Damage) {
 	t.Helper()
+	var last error
 	for range 3 {
 		d, err := Open(t.Context(), dir, testJob(), o)
 		if err != nil {
@@ -69,14 +70,14 @@ func survives(t *testing.T, dir string, o Options) (found int, dmg *Damage) {
 		if e := d.Close(); err == nil {
 			err = e
 		}
-		if err == nil {
+		if last = err; err == nil {
 			return found, dmg
 		}
 		if !errors.Is(err, transfer.ErrLocal) || !strings.Contains(err.Error(), dir) {
 			t.Fatalf("use: %v", err)
 		}
 	}
-	t.Fatal("every run meets the same fault")
+	t.Fatalf("every run meets the same fault: %v", last)
 	return 0, nil
 }
 

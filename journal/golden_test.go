@@ -191,7 +191,7 @@ func TestNewerIsLeftAlone(t *testing.T) {
 		err := try()
 		var newer *NewerError
 		if !errors.As(err, &newer) || newer.Dir != dir || newer.Version != formatVersion+1 || newer.Known != formatVersion {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s takes it: %v", name, err)
 			continue
 		}
 		if want := fmt.Sprintf("journal in %s has format %d, this agent knows up to %d: upgrade the agent", dir, formatVersion+1, formatVersion); err.Error() != want || !errors.Is(err, transfer.ErrLocal) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"agent/transfer"
 )
@@ -246,7 +247,7 @@ func (t *target) dropParts(seq uint64) error {
 
 // fail makes err what every later call returns, and frees whoever waits.
 func (d *DB) fail(err error) {
-	if isFault(err) || isDamage(err) {
+	if isFault(err) || isDamage(err) || errors.Is(err, bolterrors.ErrIncompatibleValue) { // a record that says it is a bucket
 		// The next Open could not see what was wrong, and the next run would
 		// fall over it again; so it is told.
 		_ = replace(filepath.Join(d.dir, suspectName), []byte(err.Error()+"\n"))

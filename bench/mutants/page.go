@@ -11,7 +11,8 @@ const pageHead = `# Mutants
 For each promise of [guarantees.md](guarantees.md): what was broken on purpose, one
 line or a few at a time, and the test that failed by it. A mutant counts only where
 its test passes without it, and fails with it by an assertion that says what was
-expected: a build that fails, a panic or a timeout does not count. The changes
+expected: a build that fails, a panic or a timeout does not count, nor what a test
+that fails has noted besides (t.Log) or what a program printed. The changes
 themselves are in ` + "`bench/mutants/*.txt`" + `, in the form of patches; the working
 tree is not touched.
 

@@ -30,8 +30,21 @@ func (n need) String() string {
 // result is what became of a test, over all runs of it: by package and name.
 type result map[[2]string]map[string]bool
 
-// checkTests fails if a test that is needed was skipped or did not run. That one
-// failed has been said where it ran, and is said again.
+// excuses are tests that CI does not run, and subtests of needed ones that it may skip.
+type excuses map[string]bool
+
+// cover reports whether a test, or what it is a part of, is among them.
+func (e excuses) cover(test string) bool {
+	for name := range e {
+		if test == name || strings.HasPrefix(test, name+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// checkTests fails if a test that is needed, or a part of it, was skipped or did not
+// run. That one failed has been said where it ran, and is said again.
 func checkTests(log, list, promises string, out io.Writer) error {
 	got, err := readResults(log)
 	if err != nil {
@@ -45,13 +58,13 @@ func checkTests(log, list, promises string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	needs = joined(needs, more)
+	needs, excused := joined(needs, more)
 	if len(needs) == 0 {
 		return errors.New("nothing is asked for")
 	}
 	var wrong []string
 	for _, n := range needs {
-		if w := got.lacks(n); w != "" {
+		if w := got.lacks(n, excused); w != "" {
 			wrong = append(wrong, fmt.Sprintf("%s %s", n, w))
 		}
 	}
@@ -65,22 +78,22 @@ func checkTests(log, list, promises string, out io.Writer) error {
 	return nil
 }
 
-// joined are needs and promises, without those that the list says run elsewhere.
-func joined(list, promises []need) (all []need) {
-	elsewhere := map[string]bool{}
+// joined are needs and promises, without those that the list excuses.
+func joined(list, promises []need) (all []need, excused excuses) {
+	excused = excuses{}
 	for _, n := range list {
 		if n.pkg == "-" {
-			elsewhere[n.test] = true
+			excused[n.test] = true
 			continue
 		}
 		all = append(all, n)
 	}
 	for _, n := range promises {
-		if !elsewhere[n.test] {
+		if !excused[n.test] {
 			all = append(all, n)
 		}
 	}
-	return all
+	return all, excused
 }
 
 func readResults(path string) (result, error) {
@@ -107,21 +120,31 @@ func readResults(path string) (result, error) {
 }
 
 // lacks says what is wrong with n, "" for nothing. A test that is skipped in one
-// run and passes in another has passed.
-func (r result) lacks(n need) string {
+// run and passes in another has passed. One whose subtest was skipped is said to have
+// passed by go test, and has not. A fuzz target may leave out inputs.
+func (r result) lacks(n need, excused excuses) string {
 	found := false
+	var without []string
 	for id, became := range r {
 		named := id[1] == n.test || n.prefix && strings.HasPrefix(id[1], n.test)
-		if !named || n.pkg != "" && id[0] != n.pkg {
+		part := strings.HasPrefix(id[1], n.test+"/") && !strings.HasPrefix(n.test, "Fuzz")
+		if !named && !part || n.pkg != "" && id[0] != n.pkg {
 			continue
 		}
 		switch {
 		case became["fail"]:
 			return "failed"
-		case !became["pass"]:
+		case became["pass"]:
+			found = found || named
+		case id[1] == n.test:
 			return "was skipped"
+		case !excused.cover(id[1]):
+			without = append(without, id[1])
 		}
-		found = true
+	}
+	if len(without) > 0 {
+		slices.Sort(without)
+		return "passed without " + strings.Join(without, ", ")
 	}
 	if !found {
 		return "did not run"
@@ -140,8 +163,9 @@ func (r result) skipped() (names []string) {
 	return names
 }
 
-// readList reads lines of PACKAGE TEST; # begins a comment. Where PACKAGE is -, the
-// test is promised somewhere, and CI does not run it.
+// readList reads lines of PACKAGE TEST; # begins a comment. TEST may be a subtest, as
+// go test names it. Where PACKAGE is -, CI does not run the test although it is promised,
+// or may skip it as a part of one that is needed.
 func readList(path string) (needs []need, err error) {
 	if path == "" {
 		return nil, nil

@@ -64,6 +64,16 @@ const results = `{"Action":"pass","Package":"agent/p","Test":"TestGood"}
 {"Action":"pass","Package":"agent/p","Test":"TestLater"}
 {"Action":"fail","Package":"agent/p","Test":"TestBad"}
 {"Action":"pass","Package":"agent/p","Test":"FuzzIt"}
+{"Action":"skip","Package":"agent/p","Test":"FuzzIt/seed#3"}
+{"Action":"pass","Package":"agent/p","Test":"TestStores/one"}
+{"Action":"skip","Package":"agent/p","Test":"TestStores/two"}
+{"Action":"pass","Package":"agent/p","Test":"TestStores/three"}
+{"Action":"skip","Package":"agent/p","Test":"TestStores/three/a_part"}
+{"Action":"skip","Package":"agent/p","Test":"TestStores/four"}
+{"Action":"pass","Package":"agent/p","Test":"TestStores/four"}
+{"Action":"pass","Package":"agent/p","Test":"TestStores"}
+{"Action":"pass","Package":"agent/p","Test":"TestStoresTable"}
+{"Action":"skip","Package":"agent/p","Test":"TestStoresTable/two"}
 `
 
 func TestCheck(t *testing.T) {
@@ -83,6 +93,16 @@ func TestCheck(t *testing.T) {
 		{"", "| `TestNot` is only named | `TestOff` |\n", "1 of 1 tests that may not be left out:\n  TestOff was skipped"},
 		{"", "| a | scripts `filter`, `sync-down` |\n", "1 of 2 tests that may not be left out:\n  TestScripts/sync-down did not run"},
 		{"", "| a | `TestLongNot…` |\n", "TestLongNot… did not run"},
+		{"agent/p TestStores/one\nagent/p TestStores/four\n", "", ""},
+		{"agent/p TestStores/two\n", "", "agent/p TestStores/two was skipped"},
+		{"agent/p TestStores/five\n", "", "agent/p TestStores/five did not run"},
+		{"agent/p TestStores/three\n", "", "agent/p TestStores/three passed without TestStores/three/a_part"},
+		{"agent/p TestStores\n", "", "agent/p TestStores passed without TestStores/three/a_part, TestStores/two"},
+		{"- TestStores/two # is not installed\n", "| a | `TestStores` |\n", "TestStores passed without TestStores/three/a_part"},
+		{"- TestStores/two\n- TestStores/three\n", "| a | `TestStores` |\n", ""},
+		{"- TestStores/two\n- TestStores/three/a\n", "| a | `TestStores` |\n", "TestStores passed without TestStores/three/a_part"},
+		{"- TestStores/two\n- TestStores/three\nagent/p TestStores/two\n", "", "agent/p TestStores/two was skipped"},
+		{"- TestStores/two\n- TestStores/three/a_part\n", "| a | `TestStores…` |\n", "TestStores… passed without TestStoresTable/two"},
 		{"", "no table\n", "names no test"},
 		{"", "", "nothing is asked for"},
 	} {

@@ -4,15 +4,19 @@ package main
 
 import (
 	"context"
+	"crypto/md5"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"agent/transfer"
 )
 
 var (
@@ -163,8 +167,34 @@ func (c *crasher) send(round int, deleted bool) {
 	c.countSent(runs, lanes)
 	c.r.holds(c.far)
 	c.sum.objects += len(c.far)
+	c.explain()
 	if c.t.Failed() {
 		c.t.Logf("in round %d, %q", round, args)
+	}
+}
+
+// explain tells, of each object that is not the file, what is known of it.
+func (c *crasher) explain() {
+	if !c.t.Failed() {
+		return
+	}
+	db := c.journalOf(false)
+	if db == nil {
+		return
+	}
+	defer db.Close()
+	records := map[string]transfer.Record{}
+	for _, rec := range c.records(db) {
+		records[rec.Key] = rec
+	}
+	stored := c.r.objects()
+	for name, body := range c.far {
+		key := c.r.prefix + name
+		if o := stored[name]; strings.Trim(o.ETag, `"`) != fmt.Sprintf("%x", md5.Sum(body)) && o.Size < crashPart {
+			rec, known := records[key]
+			c.t.Logf("%q: the job began %v, the object is of %v, with ETag %s; the record, %v: %+v; it was asked:\n%s", name,
+				db.Job().Started, o.LastModified, o.ETag, known, rec, c.asked(key))
+		}
 	}
 }
 

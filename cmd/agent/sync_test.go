@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -67,6 +70,23 @@ func TestSyncOfUnchangedFilesOnlyLists(t *testing.T) {
 	}
 }
 
+// inSeconds has a store tell times by the second, as AWS does.
+type inSeconds struct{ http.Handler }
+
+func (s inSeconds) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if !q.URL.Query().Has("list-type") {
+		s.Handler.ServeHTTP(w, q)
+		return
+	}
+	rec := httptest.NewRecorder()
+	s.Handler.ServeHTTP(rec, q)
+	body := regexp.MustCompile(`\.\d+Z</LastModified>`).ReplaceAll(rec.Body.Bytes(), []byte(".000Z</LastModified>"))
+	maps.Copy(w.Header(), rec.Header())
+	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+	w.WriteHeader(rec.Code)
+	_, _ = w.Write(body)
+}
+
 // TestSyncOfWhatNoRecordTells proves that what the first run of a job stored in its first
 // instants, and could not record before it was killed, is compared by the next one: its
 // time, in seconds, may be before the job's. A later version of the same size and an
@@ -75,7 +95,11 @@ func TestSyncOfWhatNoRecordTells(t *testing.T) {
 	t.Parallel()
 	files := tree{"f": []byte("first")}
 	dir := files.write(t)
-	r := newRig(t).withToken()
+	path, hourAgo := filepath.Join(dir, "f"), time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, hourAgo, hourAgo); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t).withToken().through(func(next http.Handler) http.Handler { return inSeconds{next} })
 	r.sync(exitDone, dir)
 	found, err := filepath.Glob(filepath.Join(r.state, "jobs", "*", "journal.db"))
 	if err != nil || len(found) != 1 {
@@ -98,7 +122,6 @@ func TestSyncOfWhatNoRecordTells(t *testing.T) {
 		t.Errorf("%d objects were stored", n)
 	}
 	files["f"] = []byte("other")
-	path, hourAgo := filepath.Join(dir, "f"), time.Now().Add(-time.Hour)
 	if err := errors.Join(os.WriteFile(path, files["f"], 0o600), os.Chtimes(path, hourAgo, hourAgo)); err != nil {
 		t.Fatal(err)
 	}
