@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -142,6 +143,7 @@ func (s *struck) Do(r *http.Request) (*http.Response, error) {
 	unit := r.Method + r.URL.String() + r.Header.Get("Range")
 	s.attempts[unit]++
 	kind, fault, hit := s.strike(r, s.run, s.attempts[unit])
+	hit = hit && !s.blinds(r, kind)
 	if hit {
 		*s.met = append(*s.met, struckBy{kind, storetest.OpOf(r)})
 		s.wires[len(s.wires)-1].met(r, kind)
@@ -158,6 +160,13 @@ func (s *struck) Do(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return fault.Answer(r, resp)
+}
+
+// blinds reports a fault by which a HEAD tells nothing, where an upload may be worked
+// at: if the listing that is asked in its place is denied, too, then the store's yes to
+// a second Complete has to do, whatever it is worth.
+func (s *struck) blinds(r *http.Request, kind *faultKind) bool {
+	return storetest.OpOf(r) == opHead && s.s3.waits() > 0 && slices.Contains([]string{"denied", "skewed", "expired"}, kind.name)
 }
 
 // TestSoak plays episodes of many faults at once: a few, or as many as go into
