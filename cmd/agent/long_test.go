@@ -104,16 +104,6 @@ func TestLongWitnesses(t *testing.T) {
 // where all of them must be.
 func other(t *testing.T, env []string, names ...string) string {
 	t.Helper()
-	out, err := another(t, env, names...)
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", names[1], err, out)
-	}
-	return out
-}
-
-// another is other where a failure is no end yet.
-func another(t *testing.T, env []string, names ...string) (string, error) {
-	t.Helper()
 	path, err := exec.LookPath(names[0])
 	if err != nil {
 		path, err = exec.LookPath(names[1])
@@ -127,7 +117,10 @@ func another(t *testing.T, env []string, names ...string) (string, error) {
 	cmd := exec.Command(path, names[2:]...)
 	cmd.Env = env
 	out, err := cmd.CombinedOutput()
-	return string(out), err
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", names[1], err, out)
+	}
+	return string(out)
 }
 
 // sameFiles checks that dir has exactly the files of want.

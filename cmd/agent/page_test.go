@@ -29,8 +29,9 @@ func TestLongPage(t *testing.T) {
 }
 
 func tryPage(t *testing.T, s *shop) {
-	// boto3 sends the empty one last: Debian's awaits the answer to what it sends
-	// on the same connection after an empty body for a minute.
+	// The empty file goes last, and by a run of its own of aws. A store that needs no
+	// body answers without "100 Continue", and Debian's botocore gives the status of that
+	// to the next PUT on the connection, too: without headers, so a part has no ETag.
 	dataset := tree{"z/empty": {}}.with("a.txt", 10).with("sub/deep/b c.tif", 1000).with("gr\u00f6\u00dfe \u00e9.nc", 2000).
 		with("plus+plus", 30).with("100%25", 40).with("parts.tif", 17<<20+5) // of several parts in each client
 	files := tree{}.with("scene.tif", 100_000)
@@ -139,25 +140,14 @@ func (s *shop) withAWS(t *testing.T) client {
 		t.Helper()
 		return other(t, env, append([]string{"/usr/bin/aws", "aws", "--endpoint-url", s.endpoint, "s3"}, args...)...)
 	}
-	aws := func(t *testing.T, args ...string) error {
-		t.Helper()
-		_, err := another(t, env, append([]string{"/usr/bin/aws", "aws", "--endpoint-url", s.endpoint, "s3"}, args...)...)
-		return err
-	}
 	return client{
 		name: "aws",
 		list: func(t *testing.T, prefix string) string { return run(t, "ls", "--recursive", s.url(prefix)+"/") },
 		put:  func(t *testing.T, file, key string) { run(t, "cp", file, s.url(key)) },
 		putDir: func(t *testing.T, dir, prefix string) {
 			t.Helper()
-			// Debian's botocore now and then takes the "100 Continue" of a busy MinIO
-			// for the answer, which has no ETag then. Its users start it again.
-			for range 2 {
-				if aws(t, "cp", "--no-progress", "--recursive", dir, s.url(prefix)) == nil {
-					return
-				}
-			}
-			run(t, "cp", "--recursive", dir, s.url(prefix))
+			run(t, "cp", "--recursive", "--exclude", "*/empty", dir, s.url(prefix))
+			run(t, "cp", "--recursive", "--exclude", "*", "--include", "*/empty", dir, s.url(prefix))
 		},
 		get: func(t *testing.T, prefix, dir string) { run(t, "cp", "--recursive", s.url(prefix), dir) },
 	}

@@ -97,17 +97,23 @@ const appearWithin = 2 * time.Minute
 // a second CompleteMultipartUpload while they work at the first, whose answer was lost
 // with its connection or its run; and that one may come to nothing, which leaves the
 // object that was there before, of the same size perhaps. Where the object may not be
-// asked for, the answer has to do.
+// asked for, the upload tells: the store knows it until it is complete. Where that may
+// not be asked for either, the answer has to do.
 func (s *Store) appears(ctx context.Context, up *transfer.Upload, sum64 uint64, etag string) error {
 	until := time.Now().Add(appearWithin)
 	for pause := backoffBase; ; pause = min(2*pause, backoffCap) {
 		obj, err := s.Stat(ctx, up.Key)
+		blind := errors.Is(err, transfer.ErrDenied)
+		if blind {
+			_, err = s.listParts(ctx, up)
+			if isCode(err, "NoSuchUpload") || errors.Is(err, transfer.ErrDenied) || unknownOperation(err) {
+				return nil
+			}
+		}
 		switch {
-		case errors.Is(err, transfer.ErrDenied):
-			return nil
 		case err != nil && !errors.Is(err, transfer.ErrNotExist):
 			return err
-		case err == nil && (bare(obj.ETag) == bare(etag) || made(&obj, up, sum64)):
+		case err == nil && !blind && (bare(obj.ETag) == bare(etag) || made(&obj, up, sum64)):
 			return nil
 		case time.Now().After(until):
 			return errStartOver

@@ -163,14 +163,17 @@ func TestLostCompleteIsSettled(t *testing.T) {
 // TestCompleteThatComesToNothing proves that a second Complete is not believed before
 // the object is the one of these parts: some stores say yes to it while they work at the
 // first, and may end before that is done. What was there before then stays, and may have
-// the same size.
+// the same size. Where neither HEAD nor a listing is allowed, the upload tells.
 func TestCompleteThatComesToNothing(t *testing.T) {
 	for name, older := range map[string][]byte{"nothing there": nil, "an older object": make([]byte, len(big()))} {
-		for _, sums := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, sums %v", name, sums), func(t *testing.T) {
+		for what, c := range map[string]struct{ noSums, blind bool }{"sums": {}, "no sums": {noSums: true}, "blind": {blind: true}} {
+			t.Run(name+", "+what, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					r := newRig(nil)
-					r.s3.noSums = !sums
+					r.s3.noSums = c.noSums
+					if c.blind {
+						r.faults.On(0, askingFor(opHead, opList), storetest.Refuse(http.StatusForbidden, "AccessDenied"))
+					}
 					if older != nil {
 						r.s3.objects, r.s3.uploads = map[string][]byte{"k": older}, map[string]map[string][]byte{}
 					}
@@ -188,21 +191,32 @@ func TestCompleteThatComesToNothing(t *testing.T) {
 	}
 }
 
+// askingFor picks the requests of some operations.
+func askingFor(ops ...string) func(*http.Request) bool {
+	return func(req *http.Request) bool { return slices.Contains(ops, storetest.OpOf(req)) }
+}
+
 // TestSecondCompleteIsBelieved proves that a second Complete that is answered sends
 // nothing again where the object tells that it is of these parts: by its checksum, by the
-// ETag that its parts make, or by that of the answer.
+// ETag that its parts make, or by that of the answer; or, where it may not be asked for,
+// the store by not knowing the upload any more. A role that may ask for nothing has the
+// answer alone.
 func TestSecondCompleteIsBelieved(t *testing.T) {
 	for name, c := range map[string]struct {
-		sums bool
-		etag string
+		sums   bool
+		etag   string
+		denied []string
 	}{
-		"by its checksum": {true, `"another"`},
-		"by the ETag":     {false, ""},
+		"by its checksum":       {true, `"another"`, nil},
+		"by the ETag":           {false, "", nil},
+		"by the upload's end":   {true, `"another"`, []string{opHead, opList}},
+		"for want of a witness": {true, `"another"`, []string{opHead, opList, opParts}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(nil)
 				r.s3.noSums = !c.sums
+				r.faults.On(0, askingFor(c.denied...), storetest.Refuse(http.StatusForbidden, "AccessDenied"))
 				r.faults.On(1, storetest.Op(opComplete), storetest.Reset(true))
 				r.faults.On(2, storetest.Op(opComplete), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
 					etag := cmp.Or(c.etag, fmt.Sprintf(`"%x"`, md5.Sum(big())))

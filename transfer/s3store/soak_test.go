@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -162,11 +161,11 @@ func (s *struck) Do(r *http.Request) (*http.Response, error) {
 	return fault.Answer(r, resp)
 }
 
-// blinds reports a fault by which a HEAD tells nothing, where an upload may be worked
-// at: if the listing that is asked in its place is denied, too, then the store's yes to
-// a second Complete has to do, whatever it is worth.
+// blinds reports a fault that leaves nobody to ask what became of an upload that is
+// worked at, if HEAD and the listing are denied, too: then the store's yes to a second
+// Complete has to do, whatever it is worth.
 func (s *struck) blinds(r *http.Request, kind *faultKind) bool {
-	return storetest.OpOf(r) == opHead && s.s3.waits() > 0 && slices.Contains([]string{"denied", "skewed", "expired"}, kind.name)
+	return storetest.OpOf(r) == opParts && s.s3.waits() > 0 && kind.name == "denied"
 }
 
 // TestSoak plays episodes of many faults at once: a few, or as many as go into
