@@ -19,9 +19,9 @@ import (
 func big() []byte { return bytes.Repeat([]byte("0123456789abcdef"), (2*MinPartSize+1600)/16) }
 
 // wellFormed answers a page that is XML, too: no decoder finds anything wrong with it.
-func wellFormed() storetest.Fault {
+func wellFormed(contentType string) storetest.Fault {
 	return storetest.Fault{Answer: func(r *http.Request, _ *http.Response) (*http.Response, error) {
-		return storetest.Response(r, http.StatusOK, "text/html", "<html><body><p>Please log in.</p></body></html>"), nil
+		return storetest.Response(r, http.StatusOK, contentType, "<html><body><p>Please log in.</p></body></html>"), nil
 	}}
 }
 
@@ -29,7 +29,7 @@ func wellFormed() storetest.Fault {
 func TestAnswersThatAreNotS3s(t *testing.T) {
 	for _, op := range []string{opPut, opCreate, opPart, opComplete} {
 		for name, fault := range map[string]storetest.Fault{
-			"html": storetest.HTML(), "xhtml": wellFormed(), "no etag": storetest.Header("ETag", ""), "garbage": storetest.Garbage(),
+			"html": storetest.HTML(), "xhtml": wellFormed("text/html"), "another's xml": wellFormed("application/xml"), "no etag": storetest.Header("ETag", ""), "garbage": storetest.Garbage(),
 			"reset": storetest.Reset(false), "503": storetest.Refuse(503, ""), "lost": storetest.Reset(true),
 			"200 with an error": storetest.Refuse(200, "InternalError"),
 		} {
@@ -177,7 +177,7 @@ func TestListings(t *testing.T) {
 }
 
 func TestPortalIsNoEmptyListing(t *testing.T) {
-	for _, page := range []storetest.Fault{storetest.HTML(), wellFormed()} {
+	for _, page := range []storetest.Fault{storetest.HTML(), wellFormed("text/html")} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(nil)
 			r.faults.On(0, nil, page)
