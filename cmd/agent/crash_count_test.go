@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"agent/bench/platform"
 )
 
 // sending is one transfer of a unit, either way.
@@ -17,6 +19,7 @@ type sending struct {
 	from, until time.Time
 	whole       bool   // all of it was acknowledged
 	refused     bool   // with its token
+	gone        bool   // the platform lost it
 	bytes       int64  // that came
 	size        int64  // that were to come
 	text        string // for people
@@ -52,14 +55,37 @@ func (c *crasher) countSent(runs []lived, lanes int) {
 		c.t.Fatal(err)
 	}
 	c.log = end
+	gone := c.goneWithPlatform(log)
 	var all []sending
 	for _, q := range log {
 		if u, ok := unitOf(q); ok && q.AccessKey != c.r.sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"] {
 			all = append(all, sending{unit: fmt.Sprintf("%s, part %d", u.key, u.part), key: q.AccessKey, from: q.Start, until: q.Time,
-				whole: q.Status == http.StatusOK, refused: q.Status == http.StatusForbidden, bytes: min(q.Bytes, q.Length), size: q.Length, text: fmt.Sprintf("%s, %d of %d bytes", describe(q), q.Bytes, q.Length)})
+				whole: q.Status == http.StatusOK, refused: q.Status == http.StatusForbidden, gone: gone[q.UploadID], bytes: min(q.Bytes, q.Length), size: q.Length, text: fmt.Sprintf("%s, %d of %d bytes", describe(q), q.Bytes, q.Length)})
 		}
 	}
 	c.count(&c.sum.up, allowed{lanes, crashPart}, runs, all)
+}
+
+// goneWithPlatform are the uploads that the platform does not know any more since it was
+// killed, though nobody has ended them: killed while it makes the object, versitygw 1.8
+// leaves the parts under a name that only another Complete finds.
+func (c *crasher) goneWithPlatform(log []platform.Request) map[string]bool {
+	gone := map[string]bool{}
+	last := map[string]time.Time{} // that a part was acknowledged
+	ended := map[string]bool{}     // by us
+	for _, q := range log {
+		switch {
+		case q.Op == "UploadPart" && q.Status == http.StatusOK:
+			last[q.UploadID] = q.Time
+		case q.Op == "AbortMultipartUpload":
+			ended[q.UploadID] = true
+		case q.Op == "ListParts" && q.Status == http.StatusNotFound && !ended[q.UploadID]:
+			gone[q.UploadID] = slices.ContainsFunc(c.away, func(o pause) bool {
+				return last[q.UploadID].Before(o.until) && o.from.Before(q.Start)
+			})
+		}
+	}
+	return gone
 }
 
 // countFetched does so for a download's.
@@ -90,6 +116,10 @@ func (c *crasher) count(cost *crashCost, most allowed, runs []lived, all []sendi
 		run := &runs[by[i]]
 		if last[s.unit] == by[i] || run.killed.at.IsZero() || s.refused || !s.whole && s.bytes == 0 {
 			continue // no kill's cost
+		}
+		if s.gone {
+			cost.gone += s.bytes
+			continue
 		}
 		cost.units++
 		cost.bytes += s.bytes

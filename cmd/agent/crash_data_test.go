@@ -81,6 +81,7 @@ type crashSum struct {
 // crashCost is what kills made go again.
 type crashCost struct {
 	units, bytes int64
+	gone         int64 // bytes of uploads that the platform lost when it was killed
 	worst        crashLoss
 	fullest      float64       // of what may be in flight, the share that was at worst
 	late         int           // kills that lost what was acknowledged more than 50 ms before
@@ -115,6 +116,7 @@ func (s *crashSum) add(o *crashSum) {
 func (c *crashCost) add(o *crashCost) {
 	c.units += o.units
 	c.bytes += o.bytes
+	c.gone += o.gone
 	c.late += o.late
 	c.oldest = max(c.oldest, o.oldest)
 	c.fullest = max(c.fullest, o.fullest)
@@ -133,6 +135,6 @@ fetched again: %s`, s.kills, s.sleeps, s.platforms, s.rounds, s.objects, s.files
 func (c *crashCost) report() string {
 	return fmt.Sprintf(`%d requests, %d bytes; at worst by one kill %d bytes: %d in flight, %d acknowledged in the last 50 ms, %d before, %d cut by the platform's kills.
                At worst %.0f %% of what may be in flight at one instant was.
-               %d kills lost what was acknowledged more than 50 ms before, at most %v`, c.units, c.bytes, c.worst.all(), c.worst.flying, c.worst.fresh, c.worst.late, c.worst.cut,
-		100*c.fullest, c.late, c.oldest.Round(time.Millisecond))
+               %d kills lost what was acknowledged more than 50 ms before, at most %v; the platform lost %d bytes by its own`, c.units, c.bytes, c.worst.all(), c.worst.flying, c.worst.fresh, c.worst.late, c.worst.cut,
+		100*c.fullest, c.late, c.oldest.Round(time.Millisecond), c.gone)
 }

@@ -258,7 +258,7 @@ func (c *crasher) drive(r *rig, args []string, look func()) (runs []lived) {
 		run := lived{key: value(token, "AWS_ACCESS_KEY_ID"), from: time.Now()}
 		p := q.start(args...)
 		if n >= crashMost || !c.more() || c.t.Failed() {
-			c.ended(p.wait())
+			c.ended(p.waitFor(4 * patience)) // two minutes of them may be for an object that the platform lost
 			return append(runs, run)
 		}
 		before := c.moved()

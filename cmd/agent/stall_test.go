@@ -25,8 +25,9 @@ const durable = 100 * time.Millisecond
 // aKill is one where the disk was at rest.
 func aKill(at time.Time) kill { return kill{at, durable} }
 
-// stallProbe watches how long the disk keeps a writer waiting. The journal promises a bound in syncs, not in seconds: up to 50 ms
-// until a commit begins, behind the one under way, with two syncs each.
+// stallProbe watches how long the disk keeps a writer waiting. The journal promises a
+// bound in syncs, not in seconds: up to 50 ms until a commit begins, behind the one under
+// way, with two syncs each.
 type stallProbe struct {
 	mu     sync.Mutex
 	stalls []stall
@@ -41,7 +42,16 @@ type stall struct {
 	took time.Duration
 }
 
-const probeEvery = 20 * time.Millisecond
+const (
+	probeEvery = 20 * time.Millisecond
+	// Each probeGrows-th write takes a new block, as those of a journal that grows do: its
+	// sync waits for the file system's own journal, and with that for what others write.
+	// Syncs of both kinds side by side, beside three writers of 3 GB: at most 0.14 and
+	// 0.31 s of 90.
+	probeGrows = 4
+	probeMost  = 1 << 20 // bytes of its file
+	probeBlock = 4096
+)
 
 func probeStalls(t *testing.T) *stallProbe {
 	t.Helper()
@@ -54,7 +64,8 @@ func probeStalls(t *testing.T) *stallProbe {
 		defer f.Close()
 		tick := time.NewTicker(probeEvery)
 		defer tick.Stop()
-		for {
+		off := int64(0)
+		for n := 0; ; n++ {
 			due := time.Now().Add(probeEvery)
 			p.mu.Lock()
 			p.due = due
@@ -64,11 +75,19 @@ func probeStalls(t *testing.T) *stallProbe {
 			case <-p.quit:
 				return
 			}
-			if _, err := f.WriteAt(make([]byte, 4096), 0); err != nil {
-				t.Errorf("probe of the disk: %v", err)
-				return
+			var err error
+			if n%probeGrows == 0 {
+				if off += probeBlock; off == probeMost {
+					off, err = 0, f.Truncate(0)
+				}
 			}
-			if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			if err == nil {
+				_, err = f.WriteAt(make([]byte, probeBlock), off)
+			}
+			if err == nil {
+				err = syscall.Fdatasync(int(f.Fd()))
+			}
+			if err != nil {
 				t.Errorf("probe of the disk: %v", err)
 				return
 			}
