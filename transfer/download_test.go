@@ -34,6 +34,8 @@ type fetching struct {
 	names    *transfer.NameList
 	before   func() // is called before anything is deleted
 	since    time.Time
+
+	forgetting error // what the journal says when it is to forget what was deleted
 }
 
 func newFetching(t *testing.T) *fetching {
