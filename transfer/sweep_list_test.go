@@ -28,8 +28,8 @@ func TestSweepOfALostList(t *testing.T) {
 		"emptied":         func(t *testing.T, l *NameList) { cut(t, l, func(int64) int64 { return 0 }) },
 		"its end is gone": func(t *testing.T, l *NameList) { cut(t, l, func(size int64) int64 { return size - 1 }) },
 	} {
-		for when, late := range map[string]bool{"": false, "late ": true} {
-			t.Run(when+name, func(t *testing.T) {
+		for when, late := range map[string]bool{"at once": false, "late": true} {
+			t.Run(name+", "+when, func(t *testing.T) {
 				const last, composed, apart = "é", "ü", "u\u0308"
 				dir, local, listed := t.TempDir(), []string{"a", "surplus"}, []string{"a", "b"}
 				if late {
