@@ -164,6 +164,26 @@ func TestSweepKeepsWhatChanged(t *testing.T) {
 	}
 }
 
+// TestSweepThroughNoLink proves that nothing is deleted through a symbolic link that took
+// the place of a directory meanwhile: what lies behind it has another name here.
+func TestSweepThroughNoLink(t *testing.T) {
+	f := newFetching(t)
+	f.store.Set("p/a", nil)
+	for _, name := range []string{"d/x", "e"} {
+		write(t, f.dir, name, "old", time.Now())
+	}
+	f.before = func() {
+		d := filepath.Join(f.dir, "d")
+		if err := errors.Join(os.Rename(d, d+".moved"), os.Symlink("d.moved", d)); err != nil {
+			t.Error(err)
+		}
+	}
+	deleted, _, err := f.sync(t, transfer.SweepOptions{})
+	if err != nil || !slices.Equal(deleted, []string{"e"}) || f.files(t, f.dir)["d.moved/x"] != "old" {
+		t.Errorf("%v, %v", deleted, err)
+	}
+}
+
 // TestSweepOfTwoNames proves that both names of one file go: the loss of the first
 // is no change that would keep the second.
 func TestSweepOfTwoNames(t *testing.T) {
