@@ -73,6 +73,25 @@ func TestLogins(t *testing.T) {
 	silent(t, err)
 }
 
+// TestLoginThatCannotBeKept proves that a login which can't take its place leaves no key
+// on the disk, under whatever name, and what was there as it was.
+func TestLoginThatCannotBeKept(t *testing.T) {
+	dir := t.TempDir()
+	path := LoginPath(dir, "w")
+	if err := os.MkdirAll(filepath.Join(path, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	err := WriteLogin(path, Login{Base: "https://h", Workspace: "w", Key: issuerKey})
+	var file *FileError
+	if !errors.As(err, &file) || strings.Contains(err.Error(), issuerKey) {
+		t.Errorf("%v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != filepath.Base(path) {
+		t.Errorf("there are %v, %v", entries, err)
+	}
+}
+
 func TestRemoveLogin(t *testing.T) {
 	keyring.MockInit()
 	dir := t.TempDir()

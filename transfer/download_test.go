@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +35,8 @@ type fetching struct {
 	names    *transfer.NameList
 	before   func() // is called before anything is deleted
 	since    time.Time
+
+	forgetting error // what the journal says when it is to forget what was deleted
 }
 
 func newFetching(t *testing.T) *fetching {
@@ -266,6 +269,46 @@ func TestDownloadRefreshes(t *testing.T) {
 	}
 }
 
+// TestDownloadKeepsWhatChangedMeanwhile proves that a file of its own, which a job is about
+// to replace, is left alone where somebody has changed it, or put something else in its
+// place, while the object was fetched.
+func TestDownloadKeepsWhatChangedMeanwhile(t *testing.T) {
+	for name, c := range map[string]struct {
+		meddle func(t *testing.T, f *fetching)
+		want   error
+		left   string
+	}{
+		"rewritten": {func(t *testing.T, f *fetching) { write(t, f.dir, "f", "min", time.Unix(1e9, 0)) }, transfer.ErrExists, "min"},
+		"a directory": {func(t *testing.T, f *fetching) {
+			if err := errors.Join(os.Remove(filepath.Join(f.dir, "f")), os.Mkdir(filepath.Join(f.dir, "f"), 0o700)); err != nil {
+				t.Error(err)
+			}
+		}, transfer.ErrPath, ""},
+	} {
+		for _, size := range []int{3, 3500} { // fetched whole, and by ranges
+			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
+				f := newFetching(t)
+				f.store.Set("p/f", []byte("one"))
+				if res, err := f.run(t, below); err != nil || !res.Complete {
+					t.Fatalf("%+v, %v, %v", res, err, f.failed)
+				}
+				f.store.Set("p/f", []byte(strings.Repeat("2", size)))
+				var once sync.Once
+				f.store.Fail = func(_ context.Context, op, _ string) error {
+					if op == "Get" {
+						once.Do(func() { c.meddle(t, f) })
+					}
+					return nil
+				}
+				res, err := f.run(t, below)
+				if got := f.files(t, f.dir)["f"]; err != nil || res.Failed != 1 || !errors.Is(f.failed["p/f"], c.want) || got != c.left {
+					t.Errorf("%+v, %v, %v: %.5q is left", res, err, f.failed, got)
+				}
+			})
+		}
+	}
+}
+
 // TestDownloadedWithoutARecord proves that a file which was fetched by a run that was
 // cut off before the journal had it is recorded by the next one, and follows the store.
 func TestDownloadedWithoutARecord(t *testing.T) {
@@ -355,8 +398,28 @@ func TestDownloadRefreshesOverCuts(t *testing.T) {
 }
 
 // TestDownloadResumes proves that ranges which are on the disk are not fetched
-// again, and that those which are damaged there are.
+// again, and that those are which are damaged there, or which a disk has lost.
 func TestDownloadResumes(t *testing.T) {
+	t.Run("damaged", func(t *testing.T) {
+		f, gets := resumed(t, func(b []byte, first int64) []byte { b[first] ^= 1; return b })
+		// The last of four ranges, which is shorter, may have come before the third.
+		if f.saved != 2000 && f.saved != 1500 || gets != 2 {
+			t.Errorf("%d bytes were there, %d ranges fetched; want two of the three, and 2", f.saved, gets)
+		}
+	})
+	t.Run("cut off", func(t *testing.T) {
+		f, gets := resumed(t, func(b []byte, _ int64) []byte { return b[:1] })
+		if f.saved != 0 || gets != 4 {
+			t.Errorf("%d bytes were there, %d ranges fetched; want none, and 4", f.saved, gets)
+		}
+	})
+}
+
+// resumed is a download of four ranges that was cut off behind three, of which damage
+// does something to the file, given where the first of them begins, and that was gone
+// on with; and how many ranges were fetched then.
+func resumed(t *testing.T, damage func(b []byte, first int64) []byte) (*fetching, int64) {
+	t.Helper()
 	f := newFetching(t)
 	body := []byte(strings.Repeat("0123456789", 350)) // four ranges
 	f.store.Set("p/f", body)
@@ -390,8 +453,7 @@ func TestDownloadResumes(t *testing.T) {
 	if err != nil || !open || len(up.Parts) != 3 {
 		t.Fatalf("%+v, %v: three ranges are to be known", up, err)
 	}
-	b[int64(up.Parts[0].Number-1)*up.PartSize] ^= 1
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	if err := os.WriteFile(path, damage(b, int64(up.Parts[0].Number-1)*up.PartSize), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	gets.Store(0)
@@ -407,10 +469,7 @@ func TestDownloadResumes(t *testing.T) {
 	if got := f.files(t, f.dir); got["f"] != string(body) || len(got) != 2 {
 		t.Errorf("the file is not the object, or something is left: %d", len(got))
 	}
-	// The last of four ranges, which is shorter, may have come before the third.
-	if f.saved != 2000 && f.saved != 1500 || gets.Load() != 2 {
-		t.Errorf("%d bytes were there, %d ranges fetched; want two of the three, and 2", f.saved, gets.Load())
-	}
+	return f, gets.Load()
 }
 
 // TestDownloadSources proves what goes where.

@@ -55,7 +55,10 @@ func (l *NameList) Len() int64 {
 
 // add appends a name, which is not less than the one before. An error is kept
 // for all.
-func (l *NameList) add(name string, number uint64) {
+func (l *NameList) add(name string, number uint64) { l.addNamed(named{name: name, number: number}) }
+
+func (l *NameList) addNamed(n named) {
+	name := n.name
 	if l.err != nil {
 		return
 	}
@@ -67,10 +70,15 @@ func (l *NameList) add(name string, number uint64) {
 	for same < len(name) && same < len(l.last) && name[same] == l.last[same] {
 		same++
 	}
-	var head [3 * binary.MaxVarintLen64]byte
+	var head [4 * binary.MaxVarintLen64]byte
 	b := binary.AppendUvarint(head[:0], uint64(same))
 	b = binary.AppendUvarint(b, uint64(len(name[same:])))
-	b = binary.AppendUvarint(b, number)
+	if n.stamp == 0 {
+		b = binary.AppendUvarint(b, n.number<<1)
+	} else {
+		b = binary.AppendUvarint(b, n.number<<1|1)
+		b = binary.AppendUvarint(b, n.stamp)
+	}
 	_, err := l.w.Write(b)
 	if err == nil {
 		_, err = l.w.WriteString(name[same:])
@@ -95,6 +103,10 @@ func (l *NameList) all() iter.Seq2[named, error] {
 			same, err := binary.ReadUvarint(r)
 			more, err2 := binary.ReadUvarint(r)
 			number, err3 := binary.ReadUvarint(r)
+			var stamp uint64
+			if number&1 != 0 && err3 == nil {
+				stamp, err3 = binary.ReadUvarint(r)
+			}
 			if err = errors.Join(err, err2, err3); err == nil && (same > uint64(len(name)) || more > 1<<20) {
 				err = errors.New("it is damaged")
 			}
@@ -106,7 +118,7 @@ func (l *NameList) all() iter.Seq2[named, error] {
 				yield(named{}, l.local(err))
 				return
 			}
-			if !yield(named{string(name), number}, nil) {
+			if !yield(named{string(name), number >> 1, stamp}, nil) {
 				return
 			}
 		}
@@ -123,7 +135,8 @@ func (l *NameList) local(err error) error {
 // named is a name of a NameList.
 type named struct {
 	name   string
-	number uint64
+	number uint64 // below 1<<63
+	stamp  uint64 // of what has the name, see stampOf; 0 for none
 }
 
 // nameCursor finds names in a list, in their order.

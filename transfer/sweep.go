@@ -94,10 +94,14 @@ type sweep struct {
 	bytes    int64 // of these
 	accented bool  // some of these have names that are no ASCII
 	failed   int
+	fault    error // of the journal: what it has to forget, it can't any more
 	dirs     []sweptDir
 }
 
 func (s *sweep) ended() error {
+	if s.fault != nil {
+		return s.fault
+	}
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
@@ -138,7 +142,7 @@ func (s *sweep) surplus() (*NameList, error) {
 		}
 		if !known {
 			s.accented = s.accented || !isASCII(f.name)
-			out.add(f.name, uint64(f.size)) //nolint:gosec // sizes are not negative
+			out.addNamed(named{f.name, uint64(f.size), f.stamp}) //nolint:gosec // sizes are not negative
 		}
 	}
 	// The rest of the names is read for an error's sake: without one it was all.
@@ -209,7 +213,7 @@ func (s *sweep) sift(out *NameList, batch []named) error {
 	for _, b := range batch {
 		switch {
 		case isASCII(b.name) || !like[norm.NFC.String(b.name)]:
-			out.add(b.name, b.number)
+			out.addNamed(b)
 		case !strings.HasSuffix(b.name, "/"):
 			s.n--
 			s.bytes -= int64(b.number) //nolint:gosec // it was a size
@@ -237,11 +241,11 @@ func (s *sweep) delete(surplus *NameList) error {
 			return err
 		}
 		if scanIsZarrMeta(path.Base(n.name)) && !strings.HasSuffix(n.name, "/") {
-			stays = !s.file(n.name, int64(n.number)) || stays //nolint:gosec // it was a size
+			stays = !s.file(n) || stays
 		}
 	}
 	if stays {
-		return nil
+		return s.fault
 	}
 	for n, err := range surplus.all() {
 		if err == nil {
@@ -257,11 +261,11 @@ func (s *sweep) delete(surplus *NameList) error {
 		case scanIsZarrMeta(path.Base(n.name)):
 			s.lessen() // it is gone
 		default:
-			s.file(n.name, int64(n.number)) //nolint:gosec // it was a size
+			s.file(n)
 		}
 	}
 	s.leave("")
-	return nil
+	return s.fault
 }
 
 // lessen notes that something was deleted in the present directory.
@@ -294,17 +298,17 @@ func (s *sweep) leave(name string) {
 
 // file deletes one file or link, and reports whether it is gone. One that changed
 // since it was found stays: nobody meant to lose what was written there.
-func (s *sweep) file(name string, size int64) (gone bool) {
-	e := Event{Kind: Deleted, Key: s.o.Prefix + name, Path: s.t.Path(name), Bytes: size, Text: "not in the store"}
+func (s *sweep) file(n named) (gone bool) {
+	e := Event{Kind: Deleted, Key: s.o.Prefix + n.name, Path: s.t.Path(n.name), Bytes: int64(n.number), Text: "not in the store"} //nolint:gosec // it was a size
 	if s.o.DryRun {
 		e.Kind, e.Action = Planned, Delete
 		s.o.Event(e)
 		return true
 	}
-	err := s.remove(name, size)
+	err := s.remove(n)
 	if err == nil && s.o.Journal != nil {
-		if jerr := s.o.Journal.Forget(name); jerr != nil {
-			err = errors.Join(ErrLocal, jerr)
+		if jerr := s.o.Journal.Forget(n.name); jerr != nil {
+			s.fault = &Error{Op: "journal", Key: e.Key, Err: errors.Join(ErrLocal, jerr)}
 		}
 	}
 	switch {
@@ -324,16 +328,16 @@ func (s *sweep) file(name string, size int64) (gone bool) {
 	return err == nil
 }
 
-func (s *sweep) remove(name string, size int64) error {
-	if err := s.t.straight(strings.TrimSuffix(dirOf(name), "/")); err != nil {
+func (s *sweep) remove(n named) error {
+	if err := s.t.straight(strings.TrimSuffix(dirOf(n.name), "/")); err != nil {
 		return err
 	}
-	fi, err := s.t.root.Lstat(name)
+	fi, err := s.t.root.Lstat(n.name)
 	if err != nil {
 		return err
 	}
-	if !sweepable(fi) || fi.Mode().IsRegular() && fi.Size() != size {
+	if !sweepable(fi) || stampOf(fi) != n.stamp {
 		return ErrChanged
 	}
-	return s.t.root.Remove(name)
+	return s.t.root.Remove(n.name)
 }

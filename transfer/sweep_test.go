@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"agent/transfer"
+	"agent/transfer/storetest"
 )
 
 // sync is a download that makes its directory like the store, and what it told
@@ -43,7 +44,13 @@ func (f *fetching) sync(t *testing.T, o transfer.SweepOptions) (deleted []string
 	if o.Allow == nil {
 		o.Allow = func(int64, int64) bool { return true }
 	}
-	o.Dir, o.Journal, o.Prefix = t.TempDir(), &f.journal, "p/"
+	o.Dir, o.Prefix = t.TempDir(), "p/"
+	o.Journal = &storetest.FaultyJournal{Next: &f.journal, Hook: func(_ int, method, _ string, _ bool) error {
+		if method == "Forget" {
+			return f.forgetting
+		}
+		return nil
+	}}
 	o.Event = func(e transfer.Event) {
 		if e.Kind == transfer.Deleted || e.Kind == transfer.Planned {
 			deleted = append(deleted, strings.TrimPrefix(e.Key, "p/"))
@@ -139,18 +146,70 @@ func TestSweep(t *testing.T) {
 }
 
 // TestSweepKeepsWhatChanged proves that what somebody writes between the look and
-// the deletion stays, and the chunks of metadata that do.
+// the deletion stays, and the chunks of metadata that do: whatever its size is then.
 func TestSweepKeepsWhatChanged(t *testing.T) {
 	for name, want := range map[string][]string{"x": {"s.zarr/.zarray", "s.zarr/0", "y"}, "s.zarr/.zarray": nil} {
+		for _, now := range []string{"newer", "new"} {
+			f := newFetching(t)
+			f.store.Set("p/a", nil)
+			for _, n := range []string{"s.zarr/.zarray", "s.zarr/0", "x", "y"} {
+				write(t, f.dir, n, "old", time.Now().Add(-time.Hour))
+			}
+			f.before = func() { write(t, f.dir, name, now, time.Now()) }
+			deleted, _, err := f.sync(t, transfer.SweepOptions{})
+			if err != nil || !slices.Equal(deleted, want) || f.files(t, f.dir)[name] != now {
+				t.Errorf("%s: %q: %v, %v", name, now, deleted, err)
+			}
+		}
+	}
+}
+
+// TestSweepThroughNoLink proves that nothing is deleted through a symbolic link that took
+// the place of a directory meanwhile: what lies behind it has another name here.
+func TestSweepThroughNoLink(t *testing.T) {
+	f := newFetching(t)
+	f.store.Set("p/a", nil)
+	for _, name := range []string{"d/x", "e"} {
+		write(t, f.dir, name, "old", time.Now())
+	}
+	f.before = func() {
+		d := filepath.Join(f.dir, "d")
+		if err := errors.Join(os.Rename(d, d+".moved"), os.Symlink("d.moved", d)); err != nil {
+			t.Error(err)
+		}
+	}
+	deleted, _, err := f.sync(t, transfer.SweepOptions{})
+	if err != nil || !slices.Equal(deleted, []string{"e"}) || f.files(t, f.dir)["d.moved/x"] != "old" {
+		t.Errorf("%v, %v", deleted, err)
+	}
+}
+
+// TestSweepOfTwoNames proves that both names of one file go: the loss of the first
+// is no change that would keep the second.
+func TestSweepOfTwoNames(t *testing.T) {
+	f := newFetching(t)
+	f.store.Set("p/a", nil)
+	write(t, f.dir, "x", "old", time.Now())
+	if err := os.Link(filepath.Join(f.dir, "x"), filepath.Join(f.dir, "y")); err != nil {
+		t.Skip(err)
+	}
+	if deleted, _, err := f.sync(t, transfer.SweepOptions{}); err != nil || !slices.Equal(deleted, []string{"x", "y"}) {
+		t.Errorf("%v, %v", deleted, err)
+	}
+}
+
+// TestSweepWithoutJournal proves that a journal which forgets nothing any more ends
+// the sweep: what is gone is told as gone, and no more goes.
+func TestSweepWithoutJournal(t *testing.T) {
+	for _, name := range []string{"w", ".zgroup"} {
 		f := newFetching(t)
 		f.store.Set("p/a", nil)
-		for _, n := range []string{"s.zarr/.zarray", "s.zarr/0", "x", "y"} {
-			write(t, f.dir, n, "old", time.Now())
-		}
-		f.before = func() { write(t, f.dir, name, "newer", time.Now()) }
+		write(t, f.dir, name, "old", time.Now())
+		write(t, f.dir, "x", "old", time.Now())
+		f.forgetting = errors.New("no space left")
 		deleted, _, err := f.sync(t, transfer.SweepOptions{})
-		if err != nil || !slices.Equal(deleted, want) || f.files(t, f.dir)[name] != "newer" {
-			t.Errorf("%s: %v, %v", name, deleted, err)
+		if !errors.Is(err, transfer.ErrLocal) || !transfer.Fatal(err) || !slices.Equal(deleted, []string{name}) || f.files(t, f.dir)["x"] != "old" {
+			t.Errorf("%v, %v", deleted, err)
 		}
 	}
 }

@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"io"
 	"io/fs"
 	"iter"
@@ -12,8 +14,9 @@ import (
 // found is what a walk through a target meets: a file, a symbolic link, or a
 // directory, whose name ends in "/" and which comes before what lies in it.
 type found struct {
-	name string
-	size int64 // bytes, of a file
+	name  string
+	size  int64  // bytes, of a file
+	stamp uint64 // of a file or a link
 }
 
 // walk yields what lies in the target, in byte order of the names, but for what
@@ -104,6 +107,7 @@ func (w *sweepWalk) next() (f found, ok bool, err error) {
 	case fi.Mode()&fs.ModeSymlink == 0:
 		return f, false, nil
 	}
+	f.stamp = stampOf(fi)
 	return f, true, nil
 }
 
@@ -122,4 +126,13 @@ func (w *sweepWalk) protected(name, base string, dir bool) bool {
 // found: a file or a link.
 func sweepable(fi fs.FileInfo) bool {
 	return fi.Mode().IsRegular() || fi.Mode()&fs.ModeSymlink != 0
+}
+
+// stampOf tells a file or a link from what it becomes where somebody writes to it,
+// or puts another in its place. The time of its last change has no part in it: that
+// is another one, too, when the other name of a file with two is deleted.
+func stampOf(fi fs.FileInfo) uint64 {
+	st, h := StatOf(fi), fnv.New64a()
+	_, _ = fmt.Fprint(h, fi.Mode().Type(), st.Size, st.MTime, st.Inode) // a sum takes everything
+	return max(1, h.Sum64())
 }

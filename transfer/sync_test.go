@@ -203,9 +203,18 @@ func (f *syncing) change(t *testing.T, r *rand.Rand) {
 // Every doubt keeps everything.
 func TestSyncDeletesNothingInDoubt(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, f *syncing){
-		"the source is empty":    func(t *testing.T, f *syncing) { f.remove(t, "a"); f.remove(t, "d") },
-		"all of it is left out":  func(_ *testing.T, f *syncing) { f.scan.LeaveOut = func(string) string { return "rule" } },
-		"a link leads nowhere":   func(t *testing.T, f *syncing) { check(t, os.Symlink("nowhere", f.path("link"))) },
+		"the source is empty":   func(t *testing.T, f *syncing) { f.remove(t, "a"); f.remove(t, "d") },
+		"all of it is left out": func(_ *testing.T, f *syncing) { f.scan.LeaveOut = func(string) string { return "rule" } },
+		"a link leads nowhere":  func(t *testing.T, f *syncing) { check(t, os.Symlink("nowhere", f.path("link"))) },
+		"a link leads in a circle, and none is followed": func(t *testing.T, f *syncing) {
+			f.scan.NoFollowSymlinks = true
+			f.remove(t, "d")
+			check(t, os.Symlink("d", f.path("d"))) // nobody can tell what is in it
+		},
+		"the listing breaks off behind the last file": func(_ *testing.T, f *syncing) {
+			f.store.Set("p/z", nil)
+			f.store.Break = "p/z"
+		},
 		"the listing is denied":  func(_ *testing.T, f *syncing) { f.fail("List", "", transfer.ErrDenied) },
 		"the listing is useless": func(_ *testing.T, f *syncing) { f.fail("List", "", transfer.ErrUnsorted) },
 		"the store is away":      func(_ *testing.T, f *syncing) { f.fail("List", "", transfer.ErrUnreachable) },
@@ -327,6 +336,18 @@ func TestPruneLooksAgain(t *testing.T) {
 	}
 	if err != nil || !slices.Equal(keys, []string{"p/a", "p/came", "p/stays", "p/é"}) {
 		t.Errorf("records of %q, %v", keys, err)
+	}
+}
+
+// What can't be looked at any more is not deleted: it may have come.
+func TestPruneInDoubt(t *testing.T) {
+	f := newSyncing(t, "a")
+	f.store.Set("p/d/x", nil)
+	f.store.Set("p/goes", nil)
+	f.before = func() { check(t, os.Symlink("d", f.path("d"))) } // to itself
+	_, pruned, err := f.run(t)
+	if err != nil || pruned != (transfer.Pruned{Deleted: 1, Failed: 1}) || !slices.Equal(f.store.Gone(), []string{"p/goes"}) || !slices.Equal(f.failed, []string{"p/d/x"}) {
+		t.Errorf("%+v, %v, gone %q, failed %q", pruned, err, f.store.Gone(), f.failed)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"agent/transfer"
@@ -252,6 +253,47 @@ func TestVerifyRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, got, verdicts)
+}
+
+// failing is a file that is as it was until its last byte is read.
+type failing struct {
+	transfer.File
+	err error
+}
+
+func (f failing) ReadAt(b []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(b, off)
+	if n == len(b) {
+		n, err = n-1, f.err
+	}
+	return n, err
+}
+
+// TestVerifyOfAFileThatFails proves that a file which can't be read to its end, or became
+// shorter meanwhile, is the same as nothing, in whichever way it is compared.
+func TestVerifyOfAFileThatFails(t *testing.T) {
+	for name, fault := range map[string]error{"its disk fails": syscall.EIO, "it became shorter": io.EOF} {
+		store := &inspected{Memory: &storetest.Memory{}, says: map[string]func(*transfer.Stored){
+			"ws/opaque": func(st *transfer.Stored) { st.Sums, st.Opaque = nil, true },
+		}}
+		all := claims(t, store, map[string][]byte{"opaque": []byte("body"), "plain": []byte("body")})
+		found := map[string]transfer.Finding{}
+		err := transfer.Verify(t.Context(), slices.Values(all), store, transfer.VerifyOptions{
+			Download: true, Found: func(f transfer.Finding) { found[f.Key] = f },
+			Open: func(path string) (transfer.File, error) {
+				f, err := transfer.OpenStraight(nil)(path)
+				return failing{f, fault}, err
+			},
+		})
+		if err != nil || len(found) != 2 {
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+		for key, f := range found {
+			if f.Verdict != transfer.Undecided || f.Err == nil {
+				t.Errorf("%s, %s: %v, %v", name, key, f.Verdict, f.Err)
+			}
+		}
+	}
 }
 
 // TestVerifyBlind proves that objects below a directory that can't be read are

@@ -74,7 +74,7 @@ func (d *doctor) collect(ctx context.Context, args []string) ([]packed, error) {
 	files := []packed{{"doctor.json", "what doctor found", report}}
 	if path, _, err := configFile(); err == nil {
 		if text, err := os.ReadFile(path); err == nil {
-			files = append(files, packed{"config.toml", "the configuration file", text})
+			files = append(files, packed{"config.toml", "the configuration file", withoutCommands(text)})
 		}
 	}
 	if len(args) == 0 {
@@ -93,6 +93,17 @@ func (d *doctor) collect(ctx context.Context, args []string) ([]packed, error) {
 		files = append(files, packed{"log", "the log of job " + id, text})
 	}
 	return append(files, packed{"uploads.txt", "ids of its unfinished uploads", openUploads(ctx, dir)}), nil
+}
+
+// aCommand is a setting of secretFlags with its value, in every form that TOML has for a
+// text or a list; what is none of them goes to the end of its line.
+var aCommand = regexp.MustCompile(`(["']?(?:` + strings.Join(secretFlags, "|") + `)["']?[ \t]*=[ \t]*)` +
+	`(?:(?s:""".*?"""|'''.*?''')|(?s:\[(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\]"'])*\])|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\n]*)`)
+
+// withoutCommands is a configuration file without its commands, in which there may be
+// secrets that look like none.
+func withoutCommands(text []byte) []byte {
+	return aCommand.ReplaceAll(text, []byte(`${1}"[redacted]"`))
 }
 
 // openUploads lists the job's unfinished uploads, or says why it can't.

@@ -53,6 +53,28 @@ func TestHiderHidesNames(t *testing.T) {
 	}
 }
 
+// TestBundleHoldsNoCommands proves that the commands in a configuration file, in which
+// there may be secrets, do not go to support, however they are written; all else does.
+func TestBundleHoldsNoCommands(t *testing.T) {
+	for _, secret := range []string{
+		`"issue --password hunter2"`, `'issue "hunter2"'`, `"issue \"hunter2\" hunter2"`, `"""issue\
+  "hunter2" """`, "'''\nissue hunter2\n'''", `["issue", "hunter2]", 'hunter2"',
+  "hunter2"]`, `issue "hunter2`,
+	} {
+		for _, key := range []string{"credential-process", `"on-wait"`} {
+			text := "region = \"r\"\n[destination.d]\n" + key + " = " + secret + "\npath = \"w/d\"\n"
+			got := string(withoutCommands([]byte(text)))
+			if want := "region = \"r\"\n[destination.d]\n" + key + " = \"[redacted]\"\npath = \"w/d\"\n"; got != want {
+				t.Errorf("%s\nbecomes\n%s", text, got)
+			}
+		}
+	}
+	inline := `destination.d = {path = "w/d", on-wait = "mail hunter2", region = "r"}`
+	if got := string(withoutCommands([]byte(inline))); got != `destination.d = {path = "w/d", on-wait = "[redacted]", region = "r"}` {
+		t.Error(got)
+	}
+}
+
 func TestWriteBundle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "b.tar.gz")
 	if err := writeBundle(path, []packed{{name: "log", text: []byte("text\n")}}); err != nil {

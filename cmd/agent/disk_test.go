@@ -130,3 +130,64 @@ func TestDiskReadOnly(t *testing.T) {
 	r.download(0, to)
 	files.isIn(t, to)
 }
+
+// TestDiskFullManifest proves that a manifest for which there is no room leaves the one
+// before it as it was, and nothing else, and that the same command writes it later.
+func TestDiskFullManifest(t *testing.T) {
+	t.Parallel()
+	files := tree{}
+	for i := range 400 {
+		files.with(fmt.Sprintf("a-directory-of-its-own/and-a-name-that-takes-room-%04d", i), 10)
+	}
+	dir := files.write(t)
+	r := newRig(t).withToken()
+	at := smallDisk(t, "64k")
+	path := filepath.Join(at, "manifest")
+	if err := os.WriteFile(path, []byte("old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.upload(8, "--manifest", path, dir).says(t, 8, "the manifest "+path, "no space left on device", "the same command writes the manifest alone")
+	b, err := os.ReadFile(path)
+	entries, derr := os.ReadDir(at)
+	if err != nil || derr != nil || string(b) != "old\n" || len(entries) != 1 {
+		t.Errorf("%.20q, %v; there are %v, %v", b, err, entries, derr)
+	}
+	remount(t, at, 0, "size=50m")
+	mark := r.mark()
+	r.upload(0, "--manifest", path, dir)
+	if b, err = os.ReadFile(path); err != nil || strings.Count(string(b), "\n") != len(files) {
+		t.Errorf("%d lines, %v", strings.Count(string(b), "\n"), err)
+	}
+	if n := len(stored(r.requests(mark), "PutObject")); n > 0 {
+		t.Errorf("%d objects were sent again", n)
+	}
+}
+
+// TestSyncDownThatCannotDelete proves that a file which can't be deleted is named and ends
+// the sync with 1, and that the others go.
+func TestSyncDownThatCannotDelete(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).withToken()
+	r.fill(tree{}.with("a", 10))
+	dir := tree{}.with("goes", 10).with("stuck", 10).with("sub/goes", 10).write(t)
+	stuck := filepath.Join(dir, "stuck")
+	other := filepath.Join(tree{}.with("other", 10).write(t), "other")
+	if err := syscall.Mount(other, stuck, "", syscall.MS_BIND, ""); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skipf("nothing that can't be deleted: mount: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(stuck, syscall.MNT_DETACH); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	e := r.syncDown(exitFailures, dir, "--delete", "--max-delete", "10")
+	e.says(t, exitFailures, "stuck", "device or resource busy")
+	for name, there := range map[string]bool{"a": true, "stuck": true, "goes": false, "sub": false} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); (err == nil) != there {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -25,6 +27,11 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("test.fuzz"); f.Value.String() != "" {
 		os.Exit(m.Run()) // each worker is another process, and none needs the binaries
+	}
+	if signal.Ignored(syscall.SIGHUP) {
+		// Under nohup the agents that tests start would ignore it, too, and some wait for
+		// what it does. What a process listens for is as usual in its children.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	os.Exit(buildAndRun(m))
 }

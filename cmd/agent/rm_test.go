@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -38,6 +40,29 @@ func TestRmAsks(t *testing.T) {
 		}
 		if c.code == 1 && !strings.Contains(e.err, "nothing was deleted") {
 			t.Errorf("it says\n%s", e.err)
+		}
+	}
+}
+
+// TestUninstallAsks proves that jobs, without which nothing can be resumed, are removed
+// only after a yes.
+func TestUninstallAsks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).withToken()
+	r.upload(0, tree{}.with("a", 10).write(t))
+	jobs := func() int {
+		entries, err := os.ReadDir(filepath.Join(r.state, "jobs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	for types, code := range map[string]int{"n\n": 1, "\n": 1, "yy\n": 1, "\x03": 130} {
+		s := r.onScreen(r.command("uninstall", "--state"))
+		s.says("Remove them? [y/N]")
+		s.types(types)
+		if e := s.wait(); e.code != code || jobs() != 1 || code == 1 && !strings.Contains(e.err, "nothing was removed") {
+			t.Errorf("%q: exit %d, %d jobs\n%s", types, e.code, jobs(), e.err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,4 +45,26 @@ func TestSlurmSignal(t *testing.T) {
 	}
 	r.eachOnce()
 	r.holds(slowFiles)
+}
+
+// TestScheduleRefusesLineEnds proves that a name with a line end in it is put into no
+// crontab, unit or script, where what is behind it would be a line, and a command, of its own.
+func TestScheduleRefusesLineEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).withToken()
+	for _, end := range []string{"\n", "\r"} {
+		dir := filepath.Join(t.TempDir(), "data"+end+"* * * * * touch planted")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"--crontab", "--slurm", "--every=1h"} {
+			args := []string{"schedule", "install", "nightly", "--dry-run", kind, "--", "upload", dir, r.dest}
+			if kind == "--crontab" {
+				args = slices.Insert(args, 4, "--every=1h")
+			}
+			if e := r.run(args...); e.code != 2 || !strings.Contains(e.err, "there is a line end in the command") || strings.Contains(e.out, "planted") {
+				t.Errorf("%s, %q: exit %d\n%s%s", kind, end, e.code, e.out, e.err)
+			}
+		}
+	}
 }

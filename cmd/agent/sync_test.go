@@ -187,6 +187,28 @@ func TestSyncDeletesNothingOnAFalseListing(t *testing.T) {
 	}
 }
 
+// An object that may not be deleted is named, and ends the sync with 1; what may be is gone.
+func TestSyncThatCannotDelete(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "-role", "full").withToken()
+	r.upload(exitDone, tree{}.with("stays", 1).with("goes", 1).write(t))
+	r.through(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if q.URL.Query().Has("delete") || q.Method == http.MethodDelete && strings.HasSuffix(q.URL.Path, "/stays") {
+				w.Header().Set("Content-Type", "application/xml")
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code><Message>no</Message></Error>`)
+				return
+			}
+			next.ServeHTTP(w, q)
+		})
+	})
+	e := r.sync(exitFailures, tree{}.with("a", 1).write(t), "--delete", "--max-delete", "100%")
+	if got := r.stored(); !slices.Equal(got, []string{"a", "stays"}) || !strings.Contains(e.err, "stays") {
+		t.Errorf("left: %q\n%s", got, e.err)
+	}
+}
+
 // Who is killed in the middle of deleting leaves no other job that believes in
 // what is gone: an unfinished one trusts its journal, and would never send it again.
 func TestSyncKilledWhileDeleting(t *testing.T) {

@@ -51,6 +51,54 @@ func TestAnswersThatAreNotS3s(t *testing.T) {
 	}
 }
 
+// TestAnswersThatNameNothing proves that a well-formed yes in which S3's words are missing,
+// the id of the upload or the object's ETag, is none: nothing came of it, and it is
+// asked for again.
+func TestAnswersThatNameNothing(t *testing.T) {
+	for op, root := range map[string]string{opCreate: "InitiateMultipartUploadResult", opComplete: "CompleteMultipartUploadResult"} {
+		t.Run(op, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(nil)
+				r.faults.On(1, storetest.Op(op), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+					return good(req, "<"+root+"><Bucket>b</Bucket><Key>k</Key></"+root+">"), nil
+				}})
+				if out := r.mustPut(t, "k", big()); out.ETag == "" || !out.Verified {
+					t.Errorf("%+v", out)
+				}
+				if n, _ := r.told(transfer.Retry); n != 1 || r.s3.count(op) != 1 {
+					t.Errorf("%d retries, %d came to the store", n, r.s3.count(op))
+				}
+			})
+		})
+	}
+}
+
+// TestUploadThatIsGoneUnseen proves that an upload which the store knows no more is sent
+// again where nobody may look whether its object is there: a denied look is no proof
+// that it was completed.
+func TestUploadThatIsGoneUnseen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(nil)
+		r.faults.On(0, storetest.Op(opHead), storetest.Refuse(403, "AccessDenied"))
+		r.faults.On(0, storetest.Op(opList), storetest.Refuse(403, "AccessDenied"))
+		r.faults.On(1, storetest.Op(opComplete), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
+			clear(r.s3.uploads) // as a rule of the bucket would
+			return refusal(req, 404, "NoSuchUpload"), nil
+		}})
+		body := big()
+		r.mustPut(t, "k", body)
+		if n := r.s3.count(opPart); n != 6 {
+			t.Errorf("%d parts were sent, of 3 twice", n)
+		}
+		if !slices.Contains(r.texts(transfer.Notice), "whether it is complete may not be asked here: it is sent again") {
+			t.Errorf("told: %q", r.texts(transfer.Notice))
+		}
+		if _, sum := r.told(transfer.Moved); sum != int64(len(body)) {
+			t.Errorf("%d bytes moved in the end, of %d", sum, len(body))
+		}
+	})
+}
+
 func TestWrongSumInTheAnswer(t *testing.T) {
 	for _, tt := range []struct{ times, want int }{{1, 2}, {maxCorrupt, maxCorrupt + 1}, {100, maxCorrupt + 1}} {
 		t.Run(fmt.Sprint(tt.times), func(t *testing.T) {

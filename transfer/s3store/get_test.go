@@ -160,8 +160,8 @@ func TestGetOfAnotherObject(t *testing.T) {
 	}
 }
 
-// TestGetOfNoS3 proves that a login page, and a server that knows no ranges,
-// are trouble that is waited out, and no object.
+// TestGetOfNoS3 proves that a login page, and a server that knows no ranges, or gives
+// others than it was asked for, are trouble that is waited out, and no object.
 func TestGetOfNoS3(t *testing.T) {
 	for name, turn := range map[string]func(*http.Request, *http.Response) *http.Response{
 		"portal": func(r *http.Request, _ *http.Response) *http.Response {
@@ -170,6 +170,11 @@ func TestGetOfNoS3(t *testing.T) {
 		"no ranges": func(_ *http.Request, resp *http.Response) *http.Response {
 			resp.StatusCode = 200
 			resp.Header.Del("Content-Range")
+			return resp
+		},
+		"another range": func(_ *http.Request, resp *http.Response) *http.Response {
+			resp.Header.Set("Content-Range", "bytes 5-604/10000")
+			resp.Body = io.NopCloser(strings.NewReader(strings.Repeat("5678901234", 60)))
 			return resp
 		},
 	} {

@@ -271,6 +271,20 @@ func TestLostReplyOfComplete(t *testing.T) {
 	})
 }
 
+// TestWitnessOfNothing proves that an answer which does not say of which upload it
+// tells is no witness: by it the store would have none of the parts, and all went again.
+func TestWitnessOfNothing(t *testing.T) {
+	h := newHalf(t, "full")
+	h.stopAt(3)
+	h.faults.On(1, storetest.Op("ListParts"), storetest.Fault{Answer: func(r *http.Request, _ *http.Response) (*http.Response, error) {
+		return storetest.Response(r, http.StatusOK, "application/xml", "<ListPartsResult></ListPartsResult>"), nil
+	}})
+	h.finish(1)
+	if h.ops["ListParts"] != 2 {
+		t.Errorf("requests: %v", h.ops)
+	}
+}
+
 // TestPartsThatDoNotAddUp proves that an upload whose parts are not what was sent
 // is begun anew, whatever a store calls that: else each run would fail at it.
 func TestPartsThatDoNotAddUp(t *testing.T) {
