@@ -128,11 +128,12 @@ func sweepable(fi fs.FileInfo) bool {
 	return fi.Mode().IsRegular() || fi.Mode()&fs.ModeSymlink != 0
 }
 
-// stampOf tells a file or a link from what it becomes where somebody writes to it,
-// or puts another in its place. The time of its last change has no part in it: that
-// is another one, too, when the other name of a file with two is deleted.
+// stampOf tells a file or a link from what it becomes where somebody writes to it. The
+// time of its last change has no part in it: that is another one, too, when the other
+// name of a file with two is deleted. Nor has its number: some file systems (exFAT, many
+// of FUSE) give another one at the next look.
 func stampOf(fi fs.FileInfo) uint64 {
 	st, h := StatOf(fi), fnv.New64a()
-	_, _ = fmt.Fprint(h, fi.Mode().Type(), st.Size, st.MTime, st.Inode) // a sum takes everything
+	_, _ = fmt.Fprint(h, fi.Mode().Type(), st.Size, st.MTime) // a sum takes everything
 	return max(1, h.Sum64())
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"agent/cmd/internal/config"
 	"agent/cmd/internal/dest"
 	"agent/cmd/internal/joblog"
 	"agent/cmd/internal/prompt"
@@ -46,7 +48,7 @@ func runBundle(cmd *cobra.Command, d *doctor, s std, args []string) error {
 		return &dest.Mistake{Msg: d.o.bundle + " is there already", Hint: "remove it, or choose another name"}
 	}
 	d.examine(cmd, nil)
-	files, err := d.collect(cmd.Context(), args)
+	files, err := d.collect(cmd.Context(), settingsOf(cmd.Root()), args)
 	if err != nil {
 		return err
 	}
@@ -65,17 +67,15 @@ func runBundle(cmd *cobra.Command, d *doctor, s std, args []string) error {
 	return nil
 }
 
-// collect gathers what goes into the bundle, as it is.
-func (d *doctor) collect(ctx context.Context, args []string) ([]packed, error) {
+// collect gathers what goes into the bundle, before names and secrets are taken out.
+func (d *doctor) collect(ctx context.Context, settings, args []string) ([]packed, error) {
 	report, err := show.AsJSON(d.report(), "  ")
 	if err != nil {
 		return nil, err
 	}
 	files := []packed{{"doctor.json", "what doctor found", report}}
-	if path, _, err := configFile(); err == nil {
-		if text, err := os.ReadFile(path); err == nil {
-			files = append(files, packed{"config.toml", "the configuration file", withoutCommands(text)})
-		}
+	if path, _, err := configFile(); err == nil && exists(path) {
+		files = append(files, packed{"config.toml", "what the configuration file sets", settingsIn(path, settings)})
 	}
 	if len(args) == 0 {
 		return files, nil
@@ -95,15 +95,31 @@ func (d *doctor) collect(ctx context.Context, args []string) ([]packed, error) {
 	return append(files, packed{"uploads.txt", "ids of its unfinished uploads", openUploads(ctx, dir)}), nil
 }
 
-// aCommand is a setting of secretFlags with its value, in every form that TOML has for a
-// text or a list; what is none of them goes to the end of its line.
-var aCommand = regexp.MustCompile(`(["']?(?:` + strings.Join(secretFlags, "|") + `)["']?[ \t]*=[ \t]*)` +
-	`(?:(?s:""".*?"""|'''.*?''')|(?s:\[(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^\]"'])*\])|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\n]*)`)
+// settingsIn is what the configuration file sets, without its commands: there may be
+// secrets in them that look like none. Of a file that can't be used it is told why, and
+// no value: nobody knows which of them is a command.
+func settingsIn(path string, known []string) []byte {
+	f, err := config.Load(path, known)
+	if err != nil {
+		return fmt.Appendf(nil, "# left out, because it can't be used: %v\n", err)
+	}
+	var b bytes.Buffer
+	tellSettings(&b, f.Settings)
+	for _, name := range f.Names() {
+		fmt.Fprintf(&b, "\n[destination.%s]\ndest = %q\n", name, f.Destinations[name].Dest)
+		tellSettings(&b, f.Destinations[name].Settings)
+	}
+	return b.Bytes()
+}
 
-// withoutCommands is a configuration file without its commands, in which there may be
-// secrets that look like none.
-func withoutCommands(text []byte) []byte {
-	return aCommand.ReplaceAll(text, []byte(`${1}"[redacted]"`))
+func tellSettings(b *bytes.Buffer, settings map[string]config.Value) {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		texts := settings[name].Texts
+		if slices.Contains(secretFlags, name) {
+			texts = []string{"[redacted]"}
+		}
+		fmt.Fprintf(b, "%s = %q\n", name, texts)
+	}
 }
 
 // openUploads lists the job's unfinished uploads, or says why it can't.

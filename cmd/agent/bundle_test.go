@@ -54,24 +54,37 @@ func TestHiderHidesNames(t *testing.T) {
 }
 
 // TestBundleHoldsNoCommands proves that the commands in a configuration file, in which
-// there may be secrets, do not go to support, however they are written; all else does.
+// there may be secrets, do not go to support, however they are written: nor does any
+// value of a file that is not understood.
 func TestBundleHoldsNoCommands(t *testing.T) {
+	known := append([]string{"region"}, secretFlags...)
+	told := func(text string) string {
+		path := filepath.Join(t.TempDir(), "config.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(settingsIn(path, known)), path, "FILE")
+	}
 	for _, secret := range []string{
 		`"issue --password hunter2"`, `'issue "hunter2"'`, `"issue \"hunter2\" hunter2"`, `"""issue\
-  "hunter2" """`, "'''\nissue hunter2\n'''", `["issue", "hunter2]", 'hunter2"',
-  "hunter2"]`, `issue "hunter2`,
+  "hunter2" """`, "'''\nissue hunter2\n'''", `["issue", "hunter2]", 'hunter2"', # it's [1]
+  "hunter2"]`, `"""a \""" hunter2"""`,
 	} {
-		for _, key := range []string{"credential-process", `"on-wait"`} {
-			text := "region = \"r\"\n[destination.d]\n" + key + " = " + secret + "\npath = \"w/d\"\n"
-			got := string(withoutCommands([]byte(text)))
-			if want := "region = \"r\"\n[destination.d]\n" + key + " = \"[redacted]\"\npath = \"w/d\"\n"; got != want {
-				t.Errorf("%s\nbecomes\n%s", text, got)
+		for _, key := range []string{"credential-process", `"on-wait"`, `"on\u002dwait"`} {
+			got := told("region = \"r\"\n[destination.de]\n" + key + " = " + secret + "\ndest = \"w/d\"\nregion = \"q\"\n")
+			name := strings.Trim(strings.ReplaceAll(key, `\u002d`, "-"), `"`)
+			if want := "region = [\"r\"]\n\n[destination.de]\ndest = \"w/d\"\n" + name + " = [\"[redacted]\"]\nregion = [\"q\"]\n"; got != want {
+				t.Errorf("%s = %s\nbecomes\n%s", key, secret, got)
 			}
 		}
 	}
-	inline := `destination.d = {path = "w/d", on-wait = "mail hunter2", region = "r"}`
-	if got := string(withoutCommands([]byte(inline))); got != `destination.d = {path = "w/d", on-wait = "[redacted]", region = "r"}` {
-		t.Error(got)
+	for _, broken := range []string{
+		`credential_process = "issue --password hunter2"`, `Credential-Process = "hunter2"`, "on-wait = [\n\"hunter2\"", "on-wait =\n\"hunter2\"",
+		`on-wait = "issue "hunter2""`, `on-wait = "issue \` + "\n" + ` --password hunter2"`, `on-wait = { hunter2 = "hunter2" }`,
+	} {
+		if got := told(broken); !strings.HasPrefix(got, "# left out, because it can't be used: FILE") || strings.Contains(got, "hunter2") {
+			t.Errorf("%s\nbecomes\n%s", broken, got)
+		}
 	}
 }
 
@@ -163,7 +176,7 @@ func TestBundleOfAJob(t *testing.T) {
 	}
 	d := &doctor{name: "agent", o: doctorOptions{connection: connectionOptions{stateDir: state}}}
 	texts := func() map[string]string {
-		files, err := d.collect(t.Context(), []string{"abc"})
+		files, err := d.collect(t.Context(), nil, []string{"abc"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +196,7 @@ func TestBundleOfAJob(t *testing.T) {
 		t.Error(got)
 	}
 	var m *dest.Mistake
-	if _, err := d.collect(t.Context(), []string{"../abc"}); !errors.As(err, &m) {
+	if _, err := d.collect(t.Context(), nil, []string{"../abc"}); !errors.As(err, &m) {
 		t.Error(err)
 	}
 }

@@ -5,11 +5,10 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"agent/bench/platform"
 )
 
 // sending is one transfer of a unit, either way.
@@ -55,7 +54,7 @@ func (c *crasher) countSent(runs []lived, lanes int) {
 		c.t.Fatal(err)
 	}
 	c.log = end
-	gone := c.goneWithPlatform(log)
+	gone := c.goneWithPlatform()
 	var all []sending
 	for _, q := range log {
 		if u, ok := unitOf(q); ok && q.AccessKey != c.r.sb.Env["AGENT_SANDBOX_ROOT_ACCESS_KEY"] {
@@ -66,24 +65,19 @@ func (c *crasher) countSent(runs []lived, lanes int) {
 	c.count(&c.sum.up, allowed{lanes, crashPart}, runs, all)
 }
 
-// goneWithPlatform are the uploads that the platform does not know any more since it was
-// killed, though nobody has ended them: killed while it makes the object, versitygw 1.8
-// leaves the parts under a name that only another Complete finds.
-func (c *crasher) goneWithPlatform(log []platform.Request) map[string]bool {
+// goneWithPlatform are the uploads that the platform has lost: killed while it makes the
+// object, versitygw 1.8 leaves the parts in a folder of another name, and does not know
+// the upload any more.
+func (c *crasher) goneWithPlatform() map[string]bool {
+	c.t.Helper()
+	left, err := filepath.Glob(filepath.Join(c.r.sb.Dir, "data", c.r.sb.Bucket(), ".sgwtmp", "multipart", "*", "*.inprogress"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	gone := map[string]bool{}
-	last := map[string]time.Time{} // that a part was acknowledged
-	ended := map[string]bool{}     // by us
-	for _, q := range log {
-		switch {
-		case q.Op == "UploadPart" && q.Status == http.StatusOK:
-			last[q.UploadID] = q.Time
-		case q.Op == "AbortMultipartUpload":
-			ended[q.UploadID] = true
-		case q.Op == "ListParts" && q.Status == http.StatusNotFound && !ended[q.UploadID]:
-			gone[q.UploadID] = slices.ContainsFunc(c.away, func(o pause) bool {
-				return last[q.UploadID].Before(o.until) && o.from.Before(q.Start)
-			})
-		}
+	for _, path := range left {
+		id, _, _ := strings.Cut(filepath.Base(path), ".")
+		gone[id] = true
 	}
 	return gone
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -26,7 +28,7 @@ func (c *partClient) CompleteMultipartUpload(ctx context.Context, _ *s3.Complete
 		return nil, c.fail(localFault(c.up.Key, err))
 	}
 	c.up.Parts = c.parts
-	out, err := c.s.complete(ctx, c.in, c.up, c.open)
+	out, err := c.s.complete(ctx, c.in, c.up, c.whole)
 	if err != nil {
 		return nil, c.fail(err)
 	}
@@ -47,9 +49,7 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 		req.MpuObjectSize = aws.Int64(up.Stat.Size)
 	}
 	res := transfer.PutOutput{CRC64: sum64}
-	sent := 0
 	err := s.send(ctx, opComplete, up.Key, func(ctx context.Context) error {
-		sent++
 		out, err := s.client.CompleteMultipartUpload(ctx, req, func(o *s3.Options) { o.HTTPClient = s.o.SlowHTTP })
 		if err == nil && aws.ToString(out.ETag) == "" {
 			err = errNotS3
@@ -58,6 +58,7 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 			res.Verified, err = sameSum(up.Checksum, sum64, sum32c, out.ChecksumCRC64NVME, out.ChecksumCRC32C)
 		}
 		if err != nil {
+			again = again || !turnedAway(err)
 			return err
 		}
 		res.ETag = *out.ETag
@@ -68,8 +69,8 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 		if up.Checksum != transfer.NoChecksum {
 			s.proven.Store(true)
 		}
-		if again || sent > 1 {
-			return res, s.appears(ctx, &up, sum64, res.ETag)
+		if again {
+			return res, s.appears(ctx, in, &up, sum64, res.ETag)
 		}
 		return res, nil
 	case isCode(err, "NoSuchUpload"), notFound(err): // or a 404 of which the reason was lost on the way
@@ -89,6 +90,25 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 	return res, err
 }
 
+// turnedAway reports an error by which a store says, in its own words, that it has not
+// begun with a request, or one of a request that never came to it. All else leaves open
+// what became of it.
+func turnedAway(err error) bool {
+	var dial *net.OpError
+	var proxy *ProxyError
+	if errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &proxy) {
+		return true
+	}
+	f := read(err)
+	switch f.Status {
+	case http.StatusConflict: // somebody is at it
+		return false
+	case http.StatusServiceUnavailable:
+		return !f.bare()
+	}
+	return f.Status >= 400 && f.Status < 500 && !f.bare()
+}
+
 // appearWithin is how long an object may take to be there after the store has said that
 // its upload is complete.
 const appearWithin = 2 * time.Minute
@@ -97,23 +117,18 @@ const appearWithin = 2 * time.Minute
 // a second CompleteMultipartUpload while they work at the first, whose answer was lost
 // with its connection or its run; and that one may come to nothing, which leaves the
 // object that was there before, of the same size perhaps. Where the object may not be
-// asked for, the upload tells: the store knows it until it is complete. Where that may
-// not be asked for either, the answer has to do.
-func (s *Store) appears(ctx context.Context, up *transfer.Upload, sum64 uint64, etag string) error {
+// asked for, nobody knows: such a store does not list the upload's parts meanwhile either.
+func (s *Store) appears(ctx context.Context, in *transfer.PutInput, up *transfer.Upload, sum64 uint64, etag string) error {
 	until := time.Now().Add(appearWithin)
 	for pause := backoffBase; ; pause = min(2*pause, backoffCap) {
 		obj, err := s.Stat(ctx, up.Key)
-		blind := errors.Is(err, transfer.ErrDenied)
-		if blind {
-			_, err = s.listParts(ctx, up)
-			if isCode(err, "NoSuchUpload") || errors.Is(err, transfer.ErrDenied) || unknownOperation(err) {
-				return nil
-			}
-		}
 		switch {
+		case errors.Is(err, transfer.ErrDenied):
+			unseen(in, up.Key)
+			return errStartOver
 		case err != nil && !errors.Is(err, transfer.ErrNotExist):
 			return err
-		case err == nil && !blind && (bare(obj.ETag) == bare(etag) || made(&obj, up, sum64)):
+		case err == nil && (bare(obj.ETag) == bare(etag) || made(&obj, up, sum64)):
 			return nil
 		case time.Now().After(until):
 			return errStartOver
@@ -122,6 +137,11 @@ func (s *Store) appears(ctx context.Context, up *transfer.Upload, sum64 uint64, 
 			return &transfer.Error{Op: opComplete, Key: up.Key, Err: err}
 		}
 	}
+}
+
+// unseen tells that a file goes again for want of a right.
+func unseen(in *transfer.PutInput, key string) {
+	in.Event(transfer.Event{Kind: transfer.Notice, Key: key, Text: "whether it is complete may not be asked here: it is sent again"})
 }
 
 // made tells whether the object is the one that the upload's parts make: by its
@@ -152,8 +172,7 @@ func completedParts(up transfer.Upload) []types.CompletedPart {
 func (s *Store) settle(ctx context.Context, in *transfer.PutInput, up transfer.Upload, sum64 uint64) (transfer.PutOutput, error) {
 	obj, err := s.Stat(ctx, up.Key)
 	if errors.Is(err, transfer.ErrDenied) {
-		in.Event(transfer.Event{Kind: transfer.Notice, Key: up.Key,
-			Text: "whether it is complete may not be asked here: it is sent again"})
+		unseen(in, up.Key)
 	}
 	switch {
 	case errors.Is(err, transfer.ErrNotExist), errors.Is(err, transfer.ErrDenied):

@@ -98,6 +98,9 @@ func (d *depot) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	d.arrive()
+	if id := r.URL.Query().Get("uploadId"); op == opParts && d.works(id) {
+		return refusal(r, http.StatusNotFound, "NoSuchUpload"), nil // as versitygw 1.8 has it
+	}
 	switch op {
 	case opComplete, opGet, opDelete, opDeleteAll:
 		resp := d.own(r, op, strings.TrimPrefix(r.URL.Path, "/b/"), lost)
@@ -110,6 +113,13 @@ func (d *depot) Do(r *http.Request) (*http.Response, error) {
 		d.onList = nil
 	}
 	return resp, err
+}
+
+// works tells whether an object is being made of an upload, or never will be.
+func (d *depot) works(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.worked[id] != nil
 }
 
 // waits is how much longer a run takes because of fate.

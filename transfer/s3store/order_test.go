@@ -6,11 +6,13 @@ import (
 	"crypto/md5"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -163,7 +165,7 @@ func TestLostCompleteIsSettled(t *testing.T) {
 // TestCompleteThatComesToNothing proves that a second Complete is not believed before
 // the object is the one of these parts: some stores say yes to it while they work at the
 // first, and may end before that is done. What was there before then stays, and may have
-// the same size. Where neither HEAD nor a listing is allowed, the upload tells.
+// the same size. Where neither HEAD nor a listing is allowed, nothing is believed.
 func TestCompleteThatComesToNothing(t *testing.T) {
 	for name, older := range map[string][]byte{"nothing there": nil, "an older object": make([]byte, len(big()))} {
 		for what, c := range map[string]struct{ noSums, blind bool }{"sums": {}, "no sums": {noSums: true}, "blind": {blind: true}} {
@@ -172,7 +174,7 @@ func TestCompleteThatComesToNothing(t *testing.T) {
 					r := newRig(nil)
 					r.s3.noSums = c.noSums
 					if c.blind {
-						r.faults.On(0, askingFor(opHead, opList), storetest.Refuse(http.StatusForbidden, "AccessDenied"))
+						r.blind()
 					}
 					if older != nil {
 						r.s3.objects, r.s3.uploads = map[string][]byte{"k": older}, map[string]map[string][]byte{}
@@ -191,32 +193,21 @@ func TestCompleteThatComesToNothing(t *testing.T) {
 	}
 }
 
-// askingFor picks the requests of some operations.
-func askingFor(ops ...string) func(*http.Request) bool {
-	return func(req *http.Request) bool { return slices.Contains(ops, storetest.OpOf(req)) }
-}
-
 // TestSecondCompleteIsBelieved proves that a second Complete that is answered sends
 // nothing again where the object tells that it is of these parts: by its checksum, by the
-// ETag that its parts make, or by that of the answer; or, where it may not be asked for,
-// the store by not knowing the upload any more. A role that may ask for nothing has the
-// answer alone.
+// ETag that its parts make, or by that of the answer.
 func TestSecondCompleteIsBelieved(t *testing.T) {
 	for name, c := range map[string]struct {
-		sums   bool
-		etag   string
-		denied []string
+		sums bool
+		etag string
 	}{
-		"by its checksum":       {true, `"another"`, nil},
-		"by the ETag":           {false, "", nil},
-		"by the upload's end":   {true, `"another"`, []string{opHead, opList}},
-		"for want of a witness": {true, `"another"`, []string{opHead, opList, opParts}},
+		"by its checksum": {true, `"another"`},
+		"by the ETag":     {false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(nil)
 				r.s3.noSums = !c.sums
-				r.faults.On(0, askingFor(c.denied...), storetest.Refuse(http.StatusForbidden, "AccessDenied"))
 				r.faults.On(1, storetest.Op(opComplete), storetest.Reset(true))
 				r.faults.On(2, storetest.Op(opComplete), storetest.Fault{Answer: func(req *http.Request, _ *http.Response) (*http.Response, error) {
 					etag := cmp.Or(c.etag, fmt.Sprintf(`"%x"`, md5.Sum(big())))
@@ -228,6 +219,39 @@ func TestSecondCompleteIsBelieved(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestCompleteAfterARefusal proves that a Complete which the store has turned away, or
+// that never reached it, leaves no doubt about the next one: nothing is asked for it, and
+// nothing goes again where nothing may be asked.
+func TestCompleteAfterARefusal(t *testing.T) {
+	for name, fault := range map[string]storetest.Fault{
+		"slow down": storetest.Refuse(http.StatusServiceUnavailable, "SlowDown"),
+		"expired":   storetest.Refuse(http.StatusBadRequest, "ExpiredToken"),
+		"no network": {Answer: func(*http.Request, *http.Response) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(nil)
+				r.blind()
+				r.faults.On(1, storetest.Op(opComplete), fault)
+				time.AfterFunc(time.Hour, func() { r.keys.swap("key-2", time.Time{}) })
+				r.mustPut(t, "k", big())
+				if n := r.s3.count(opPart); n != 3 || r.s3.count(opComplete) != 1 {
+					t.Errorf("%d parts were sent, and %d Completes came", n, r.s3.count(opComplete))
+				}
+			})
+		})
+	}
+}
+
+// blind denies every way to look at an object.
+func (r *rig) blind() {
+	for _, op := range []string{opHead, opList} {
+		r.faults.On(0, storetest.Op(op), storetest.Refuse(http.StatusForbidden, "AccessDenied"))
 	}
 }
 

@@ -142,7 +142,6 @@ func (s *struck) Do(r *http.Request) (*http.Response, error) {
 	unit := r.Method + r.URL.String() + r.Header.Get("Range")
 	s.attempts[unit]++
 	kind, fault, hit := s.strike(r, s.run, s.attempts[unit])
-	hit = hit && !s.blinds(r, kind)
 	if hit {
 		*s.met = append(*s.met, struckBy{kind, storetest.OpOf(r)})
 		s.wires[len(s.wires)-1].met(r, kind)
@@ -159,13 +158,6 @@ func (s *struck) Do(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return fault.Answer(r, resp)
-}
-
-// blinds reports a fault that leaves nobody to ask what became of an upload that is
-// worked at, if HEAD and the listing are denied, too: then the store's yes to a second
-// Complete has to do, whatever it is worth.
-func (s *struck) blinds(r *http.Request, kind *faultKind) bool {
-	return storetest.OpOf(r) == opParts && s.s3.waits() > 0 && kind.name == "denied"
 }
 
 // TestSoak plays episodes of many faults at once: a few, or as many as go into

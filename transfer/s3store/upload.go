@@ -76,6 +76,7 @@ func (s *Store) upload(ctx context.Context, in *transfer.PutInput, up transfer.U
 		}
 	}
 	c.parts = make([]transfer.Part, (size+c.up.PartSize-1)/c.up.PartSize)
+	c.whole = open && len(up.Parts) == len(c.parts)
 	c.doubt = open && up.Stat != in.Item.Stat
 	for _, p := range up.Parts {
 		if i := int(p.Number) - 1; i >= 0 && i < len(c.parts) {
@@ -114,6 +115,7 @@ type partClient struct {
 	in     *transfer.PutInput
 	cancel context.CancelCauseFunc
 	open   bool // the upload was begun earlier
+	whole  bool // with all of its parts: it may have been completed, too
 	doubt  bool // the file was touched since: its journalled parts are read and compared
 	up     transfer.Upload
 	out    transfer.PutOutput
