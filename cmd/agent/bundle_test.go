@@ -74,7 +74,7 @@ func TestBundleHoldsNoCommands(t *testing.T) {
 			got := told("region = \"r\"\n[destination.de]\n" + key + " = " + secret + "\ndest = \"w/d\"\nregion = \"q\"\n")
 			name := strings.Trim(strings.ReplaceAll(key, `\u002d`, "-"), `"`)
 			if want := "region = [\"r\"]\n\n[destination.de]\ndest = \"w/d\"\n" + name + " = [\"[redacted]\"]\nregion = [\"q\"]\n"; got != want {
-				t.Errorf("%s = %s\nbecomes\n%s", key, secret, got)
+				t.Errorf("%s = %s\ngoes to support as\n%s", key, secret, got)
 			}
 		}
 	}
