@@ -70,11 +70,12 @@ func (s *Store) complete(ctx context.Context, in *transfer.PutInput, up transfer
 			s.proven.Store(true)
 		}
 		if again {
-			return res, s.appears(ctx, in, &up, sum64, res.ETag)
+			_, err = s.await(ctx, in, &up, sum64, res.ETag, appearWithin)
+			return res, err
 		}
 		return res, nil
 	case isCode(err, "NoSuchUpload"), notFound(err): // or a 404 of which the reason was lost on the way
-		out, unsettled := s.settle(ctx, in, up, sum64)
+		out, unsettled := s.settle(ctx, in, up, sum64, again)
 		switch {
 		case !errors.Is(unsettled, errStartOver):
 			return out, unsettled
@@ -109,32 +110,36 @@ func turnedAway(err error) bool {
 	return f.Status >= 400 && f.Status < 500 && !f.bare()
 }
 
-// appearWithin is how long an object may take to be there after the store has said that
-// its upload is complete.
-const appearWithin = 2 * time.Minute
+// How long an object is waited for.
+const (
+	appearWithin = 2 * time.Minute  // after the store has said that its upload is complete
+	workWithin   = 10 * time.Second // where it may be at work for an earlier run, and longer for a large one
+	workRate     = 50 << 20         // bytes a second
+)
 
-// appears waits until the object is the one that the parts make. Some stores say yes to
-// a second CompleteMultipartUpload while they work at the first, whose answer was lost
-// with its connection or its run; and that one may come to nothing, which leaves the
-// object that was there before, of the same size perhaps. Where the object may not be
-// asked for, nobody knows: such a store does not list the upload's parts meanwhile either.
-func (s *Store) appears(ctx context.Context, in *transfer.PutInput, up *transfer.Upload, sum64 uint64, etag string) error {
-	until := time.Now().Add(appearWithin)
+// await waits until the object is the one that the parts make, or has this ETag. Some
+// stores say yes to a second CompleteMultipartUpload while they work at the first, whose
+// answer was lost with its connection or its run, or do not know the upload meanwhile;
+// and that one may come to nothing, which leaves the object that was there before, of the
+// same size perhaps. Where the object may not be asked for, nobody knows: such a store
+// does not list the upload's parts meanwhile either.
+func (s *Store) await(ctx context.Context, in *transfer.PutInput, up *transfer.Upload, sum64 uint64, etag string, within time.Duration) (transfer.Object, error) {
+	until := time.Now().Add(within)
 	for pause := backoffBase; ; pause = min(2*pause, backoffCap) {
 		obj, err := s.Stat(ctx, up.Key)
 		switch {
 		case errors.Is(err, transfer.ErrDenied):
 			unseen(in, up.Key)
-			return errStartOver
+			return obj, errStartOver
 		case err != nil && !errors.Is(err, transfer.ErrNotExist):
-			return err
-		case err == nil && (bare(obj.ETag) == bare(etag) || made(&obj, up, sum64)):
-			return nil
-		case time.Now().After(until):
-			return errStartOver
+			return obj, err
+		case err == nil && (etag != "" && bare(obj.ETag) == bare(etag) || made(&obj, up, sum64)):
+			return obj, nil
+		case !time.Now().Before(until):
+			return obj, errStartOver
 		}
 		if err := s.sleep(ctx, pause); err != nil {
-			return &transfer.Error{Op: opComplete, Key: up.Key, Err: err}
+			return obj, &transfer.Error{Op: opComplete, Key: up.Key, Err: err}
 		}
 	}
 }
@@ -167,20 +172,16 @@ func completedParts(up transfer.Upload) []types.CompletedPart {
 }
 
 // settle decides, when the store does not know an upload whose parts were all
-// acknowledged, whether it was completed before: a lost answer, or a crash
-// behind it.
-func (s *Store) settle(ctx context.Context, in *transfer.PutInput, up transfer.Upload, sum64 uint64) (transfer.PutOutput, error) {
-	obj, err := s.Stat(ctx, up.Key)
-	if errors.Is(err, transfer.ErrDenied) {
-		unseen(in, up.Key)
+// acknowledged, whether it was completed before: a lost answer, or a crash behind it,
+// after which the store may still be at work.
+func (s *Store) settle(ctx context.Context, in *transfer.PutInput, up transfer.Upload, sum64 uint64, sent bool) (transfer.PutOutput, error) {
+	var within time.Duration
+	if sent {
+		within = min(appearWithin, workWithin+time.Duration(up.Stat.Size/workRate)*time.Second)
 	}
-	switch {
-	case errors.Is(err, transfer.ErrNotExist), errors.Is(err, transfer.ErrDenied):
-		return transfer.PutOutput{}, errStartOver
-	case err != nil:
+	obj, err := s.await(ctx, in, &up, sum64, "", within)
+	if err != nil {
 		return transfer.PutOutput{}, err
-	case !made(&obj, &up, sum64):
-		return transfer.PutOutput{}, errStartOver
 	}
 	return transfer.PutOutput{ETag: obj.ETag, CRC64: sum64, Verified: obj.HasCRC64}, nil
 }

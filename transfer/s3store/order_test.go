@@ -3,6 +3,7 @@ package s3store
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/md5"
 	"errors"
 	"fmt"
@@ -252,6 +253,44 @@ func TestCompleteAfterARefusal(t *testing.T) {
 func (r *rig) blind() {
 	for _, op := range []string{opHead, opList} {
 		r.faults.On(0, storetest.Op(op), storetest.Refuse(http.StatusForbidden, "AccessDenied"))
+	}
+}
+
+// TestKilledWhileTheStoreCompletes proves that a run whose predecessor was killed behind
+// its Complete waits for the object, where the store does not know the upload while it
+// works at it; and that it sends everything again where nothing comes of that.
+func TestKilledWhileTheStoreCompletes(t *testing.T) {
+	for name, comes := range map[string]bool{"it comes": true, "it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, j := newRig(nil), &storetest.Journal{}
+				ctx, kill := context.WithCancel(t.Context())
+				r.faults.On(1, storetest.Op(opComplete), storetest.Fault{Answer: func(*http.Request, *http.Response) (*http.Response, error) {
+					kill()
+					return nil, context.Canceled
+				}})
+				if out, err := r.Put(ctx, r.in("k", big(), j)); err == nil {
+					t.Fatalf("%+v", out)
+				}
+				r.s3.mu.Lock()
+				clear(r.s3.uploads)
+				r.s3.objects["k"] = make([]byte, len(big()))
+				r.s3.mu.Unlock()
+				if comes {
+					time.AfterFunc(workWithin/2, func() {
+						r.s3.mu.Lock()
+						defer r.s3.mu.Unlock()
+						r.s3.objects["k"] = big()
+					})
+				}
+				began := time.Now()
+				_, err := r.Put(t.Context(), r.in("k", big(), j))
+				took := time.Since(began)
+				if n := r.s3.count(opPart); err != nil || (n == 3) != comes || !bytes.Equal(r.s3.object("k"), big()) || took > 2*workWithin {
+					t.Errorf("%d parts were sent, in %v; %v", n, took, err)
+				}
+			})
+		})
 	}
 }
 

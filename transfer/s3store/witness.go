@@ -30,7 +30,7 @@ func (s *Store) witness(ctx context.Context, in *transfer.PutInput, up *transfer
 				return out, false, nil // touched since: its parts are compared before anything is settled
 			}
 			sum64, _ := compose(up.Parts)
-			if out, err = s.settle(ctx, in, *up, sum64); err != nil {
+			if out, err = s.settle(ctx, in, *up, sum64, true); err != nil {
 				return out, false, err
 			}
 			in.Event(transfer.Event{Kind: transfer.Saved, Key: up.Key, Bytes: up.Stat.Size})
