@@ -73,12 +73,8 @@ func (l *NameList) addNamed(n named) {
 	var head [4 * binary.MaxVarintLen64]byte
 	b := binary.AppendUvarint(head[:0], uint64(same))
 	b = binary.AppendUvarint(b, uint64(len(name[same:])))
-	if n.stamp == 0 {
-		b = binary.AppendUvarint(b, n.number<<1)
-	} else {
-		b = binary.AppendUvarint(b, n.number<<1|1)
-		b = binary.AppendUvarint(b, n.stamp)
-	}
+	b = binary.AppendUvarint(b, n.number)
+	b = binary.AppendVarint(b, n.mtime)
 	_, err := l.w.Write(b)
 	if err == nil {
 		_, err = l.w.WriteString(name[same:])
@@ -103,11 +99,8 @@ func (l *NameList) all() iter.Seq2[named, error] {
 			same, err := binary.ReadUvarint(r)
 			more, err2 := binary.ReadUvarint(r)
 			number, err3 := binary.ReadUvarint(r)
-			var stamp uint64
-			if number&1 != 0 && err3 == nil {
-				stamp, err3 = binary.ReadUvarint(r)
-			}
-			if err = errors.Join(err, err2, err3); err == nil && (same > uint64(len(name)) || more > 1<<20) {
+			mtime, err4 := binary.ReadVarint(r)
+			if err = errors.Join(err, err2, err3, err4); err == nil && (same > uint64(len(name)) || more > 1<<20) {
 				err = errors.New("it is damaged")
 			}
 			if err == nil {
@@ -118,7 +111,7 @@ func (l *NameList) all() iter.Seq2[named, error] {
 				yield(named{}, l.local(err))
 				return
 			}
-			if !yield(named{string(name), number >> 1, stamp}, nil) {
+			if !yield(named{string(name), number, mtime}, nil) {
 				return
 			}
 		}
@@ -135,8 +128,8 @@ func (l *NameList) local(err error) error {
 // named is a name of a NameList.
 type named struct {
 	name   string
-	number uint64 // below 1<<63
-	stamp  uint64 // of what has the name, see stampOf; 0 for none
+	number uint64
+	mtime  int64 // Unix time in ns of the file that has the name; 0 for none
 }
 
 // nameCursor finds names in a list, in their order.

@@ -142,7 +142,7 @@ func (s *sweep) surplus() (*NameList, error) {
 		}
 		if !known {
 			s.accented = s.accented || !isASCII(f.name)
-			out.addNamed(named{f.name, uint64(f.size), f.stamp}) //nolint:gosec // sizes are not negative
+			out.addNamed(named{f.name, uint64(f.size), f.mtime}) //nolint:gosec // sizes are not negative
 		}
 	}
 	// The rest of the names is read for an error's sake: without one it was all.
@@ -336,7 +336,7 @@ func (s *sweep) remove(n named) error {
 	if err != nil {
 		return err
 	}
-	if !sweepable(fi) || stampOf(fi) != n.stamp {
+	if !sweepable(fi) || fi.Mode().IsRegular() && fi.Size() != int64(n.number) || StatOf(fi).MTime != n.mtime { //nolint:gosec // it was a size
 		return ErrChanged
 	}
 	return s.t.root.Remove(n.name)

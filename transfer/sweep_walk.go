@@ -2,8 +2,6 @@ package transfer
 
 import (
 	"errors"
-	"fmt"
-	"hash/fnv"
 	"io"
 	"io/fs"
 	"iter"
@@ -15,8 +13,8 @@ import (
 // directory, whose name ends in "/" and which comes before what lies in it.
 type found struct {
 	name  string
-	size  int64  // bytes, of a file
-	stamp uint64 // of a file or a link
+	size  int64 // bytes, of a file
+	mtime int64 // Unix time in ns, of a file or a link
 }
 
 // walk yields what lies in the target, in byte order of the names, but for what
@@ -107,7 +105,7 @@ func (w *sweepWalk) next() (f found, ok bool, err error) {
 	case fi.Mode()&fs.ModeSymlink == 0:
 		return f, false, nil
 	}
-	f.stamp = stampOf(fi)
+	f.mtime = StatOf(fi).MTime
 	return f, true, nil
 }
 
@@ -126,14 +124,4 @@ func (w *sweepWalk) protected(name, base string, dir bool) bool {
 // found: a file or a link.
 func sweepable(fi fs.FileInfo) bool {
 	return fi.Mode().IsRegular() || fi.Mode()&fs.ModeSymlink != 0
-}
-
-// stampOf tells a file or a link from what it becomes where somebody writes to it. The
-// time of its last change has no part in it: that is another one, too, when the other
-// name of a file with two is deleted. Nor has its number: some file systems (exFAT, many
-// of FUSE) give another one at the next look.
-func stampOf(fi fs.FileInfo) uint64 {
-	st, h := StatOf(fi), fnv.New64a()
-	_, _ = fmt.Fprint(h, fi.Mode().Type(), st.Size, st.MTime) // a sum takes everything
-	return max(1, h.Sum64())
 }

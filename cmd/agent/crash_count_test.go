@@ -75,6 +75,9 @@ func (c *crasher) goneWithPlatform() map[string]bool {
 		c.t.Fatal(err)
 	}
 	gone := map[string]bool{}
+	if len(c.away) == 0 {
+		return gone // what is left is being removed
+	}
 	for _, path := range left {
 		id, _, _ := strings.Cut(filepath.Base(path), ".")
 		gone[id] = true
